@@ -1,0 +1,135 @@
+"""`DataChoice`: which data, and how they are read; kept in a run so that it can be read again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ancestral.core import OptionError, RunError, Specification
+from ancestral.core.specification import Kind
+from ancestral.data import DATASETS, Dataset, Vocabulary, load_dataset
+
+__all__ = ["DataChoice", "KeptText", "kept_text"]
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """What was typed about the data.
+
+    Args:
+        name: registered, or a path.
+        label: column of labels.
+        drop: columns to leave out.
+        kind: of every cell.
+        binarization: of grey values.
+        dequantize: whether uniform noise makes real numbers of integers.
+        data_dir: folder of data sets, where one was named.
+    """
+
+    name: str
+    label: str | None = None
+    drop: tuple[str, ...] = ()
+    kind: str | None = None
+    binarization: str | None = None
+    dequantize: bool = False
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dequantize and self.kind not in (None, str(Kind.REAL)):
+            raise OptionError(
+                f"expected no kind, or real, with dequantize, got {self.kind}",
+                hint="dequantised integers are real numbers",
+            )
+
+    @property
+    def short_name(self) -> str:
+        """For the name of a folder."""
+        return self.name if self.name in DATASETS else Path(self.name).name.split(".")[0]
+
+    def read(
+        self, *, like: Specification | None = None, vocabulary: Vocabulary | None = None
+    ) -> Dataset:
+        """The data.
+
+        Args:
+            like: what the data of a trained model are; others are refused.
+            vocabulary: of a trained model of text.
+        """
+        return load_dataset(
+            self.name,
+            data_dir=self.data_dir,
+            kind=Kind.REAL if self.dequantize else self.kind,
+            label=self.label,
+            drop=self.drop,
+            binarization=self.binarization,
+            like=like,
+            vocabulary=vocabulary,
+        )
+
+    def instead(self, name: str | None, data_dir: Path | None) -> DataChoice:
+        """The same choice for other data, or for the same data in another place."""
+        choice = self
+        if name is not None and name != self.name:
+            choice = replace(choice, name=name)
+            if name in DATASETS:  # registered sets have no columns to name
+                choice = replace(choice, label=None, drop=())
+        return choice if data_dir is None else replace(choice, data_dir=str(data_dir))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, with absolute paths, so that it means the same in every folder."""
+        found = asdict(self) | {"drop": list(self.drop)}
+        if self.name not in DATASETS:
+            found["name"] = os.path.abspath(os.path.expanduser(self.name))
+        if self.data_dir is not None:
+            found["data_dir"] = os.path.abspath(os.path.expanduser(self.data_dir))
+        return found
+
+    @staticmethod
+    def from_dict(d: Mapping[str, Any]) -> DataChoice:
+        """Undo `to_dict`.
+
+        Raises:
+            RunError: the run does not say which data it is of.
+        """
+        if "name" not in d:
+            raise RunError(
+                "the run does not say which data it was trained on",
+                hint="name them after the run: `ancestral evaluate RUN DATA`",
+            )
+        names = DataChoice.__dataclass_fields__
+        known = {key: value for key, value in d.items() if key in names}
+        return DataChoice(**known | {"drop": tuple(known.get("drop", ()))})
+
+
+@dataclass(frozen=True)
+class KeptText:
+    """What samples need to become text or sound again.
+
+    Args:
+        vocabulary: of text.
+        sample_rate: of sound, in hertz.
+    """
+
+    vocabulary: Vocabulary | None = None
+    sample_rate: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        found: dict[str, Any] = {}
+        if self.vocabulary is not None:
+            found["symbols"] = list(self.vocabulary.symbols)
+            found["separator"] = self.vocabulary.separator
+        if self.sample_rate is not None:
+            found["sample_rate"] = self.sample_rate
+        return found
+
+
+def kept_text(d: Mapping[str, Any]) -> KeptText:
+    """Undo `KeptText.to_dict`."""
+    vocabulary = None
+    if "symbols" in d:
+        vocabulary = Vocabulary(tuple(d["symbols"]), d["separator"])
+    return KeptText(vocabulary, d.get("sample_rate"))

@@ -1,0 +1,171 @@
+"""`evaluate`, `compare` and `report`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ancestral.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from ancestral.evaluation import ComparisonRow, Evaluation
+
+__all__ = ["compare", "evaluate", "print_evaluation", "report"]
+
+Method = Literal["auto", "exact", "importance"]
+
+
+def evaluate(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    split: str = "test",
+    samples: int = 1000,
+    method: Method = "auto",
+    seed: int = 0,
+    json: bool = False,
+    data_dir: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Log p of held-out data under a run, in nats per datum: higher is better.
+
+    Args:
+        run: folder of the run.
+        data: a name or a path; the run's own data if it is not given.
+        split: train, valid or test.
+        samples: importance samples for each datum, where log p is not exact.
+        method: auto is exact where the model is, importance sampling elsewhere.
+        seed: of the samples.
+        json: print one JSON object.
+        data_dir: folder of data sets.
+        device: cpu or cuda; cuda if there is one.
+    """
+    from ancestral.cli.measuring import Measurement, measure
+    from ancestral.cli.opened import open_run
+
+    how = Measurement(split, samples, method, seed)
+    opened = open_run(run, device)
+    found = measure(opened, opened.data(data, data_dir), how)
+    if json:
+        _print_json(found.to_dict())
+    else:
+        print_evaluation(found)
+
+
+def compare(
+    *runs: Path,
+    split: str = "test",
+    samples: int = 1000,
+    method: Method = "auto",
+    seed: int = 0,
+    json: bool = False,
+    data_dir: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Several runs on the same rows, the best first, in nats per datum.
+
+    Args:
+        runs: folders of runs, all trained on one data set.
+        split: train, valid or test.
+        samples: importance samples for each datum, where log p is not exact.
+        method: auto is exact where a model is, importance sampling elsewhere.
+        seed: of the samples.
+        json: print one JSON object.
+        data_dir: folder of data sets.
+        device: cpu or cuda; cuda if there is one.
+    """
+    from ancestral.cli.measuring import Measurement, measure
+    from ancestral.cli.opened import open_run
+    from ancestral.evaluation import compare as compared
+
+    how = Measurement(split, samples, method, seed)
+    opened = {str(run): open_run(run, device) for run in runs}  # all, before the work starts
+    evaluations = {
+        name: measure(one, one.data(None, data_dir), how) for name, one in opened.items()
+    }
+    rows = compared(evaluations)
+    if json:
+        setting = next(iter(evaluations.values())).setting
+        _print_json(
+            {
+                "data": setting.data,
+                "split": setting.split,
+                "unit": "nats",
+                "runs": [row.to_dict() for row in rows],
+            }
+        )
+    else:
+        print_table(
+            ("run", "recipe", "log p (nats)", "below best", "bits/dim", "kind"),
+            [_cells(row) for row in rows],
+        )
+
+
+def report(run: Path, /, *, data_dir: Path | None = None, device: str | None = None) -> None:
+    """Evaluate a run and write its report.html and pictures anew; prints the report's path.
+
+    Args:
+        run: folder of the run.
+        data_dir: folder of data sets.
+        device: cpu or cuda; cuda if there is one.
+    """
+    from ancestral.cli.opened import open_run
+    from ancestral.cli.reporting import report_run
+
+    opened = open_run(run, device)
+    _, path = report_run(opened, opened.data(None, data_dir))
+    print(path)
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """The numbers to standard output; how to read them to standard error."""
+    setting = found.setting
+    print(f"{setting.recipe} on {setting.data}, {setting.split} split, {found.n:,} data")
+    lines: list[tuple[str, str]] = []
+    if found.log_prob is not None:
+        number = found.log_prob
+        lines.append(("log p(x)", f"{_value(number.value, number.std_error)} nats"))
+        lines.append(("", number.in_words()))
+    if found.bits_per_dim is not None:
+        lines.append(("bits per dimension", f"{found.bits_per_dim:.3f}"))
+    if found.elbo is not None:
+        lines.append(("ELBO", f"{_value(found.elbo.value, found.elbo.std_error)} nats"))
+    if found.reconstruction is not None and found.kl is not None:
+        lines.append(("reconstruction", f"{found.reconstruction:.2f} nats"))
+        lines.append(("KL", f"{found.kl:.2f} nats"))
+    if found.reconstruction_error is not None:
+        error = found.reconstruction_error
+        lines.append(("reconstruction error", f"{_value(error.value, error.std_error)} nats"))
+    if found.active_units is not None:
+        lines.append(("active latent units", f"{found.active_units} of {found.latent_size}"))
+    if found.khat is not None:
+        share = f"{found.khat.share_above_threshold:.0%} of the data"
+        lines.append((f"k-hat above {found.khat.threshold:.2f}", share))
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print(f"  {name.ljust(width)}  {value}")
+    for word, sentences in (("warning", found.warnings), ("note", found.notes)):
+        for sentence in sentences:
+            print(f"{word}: {sentence}", file=sys.stderr)
+
+
+def _cells(row: ComparisonRow) -> tuple[str, ...]:
+    if row.log_prob is None or row.below_best is None:
+        return (row.name, row.recipe, "none", "", "", "no likelihood")
+    error = row.below_best_std_error
+    below = f"{row.below_best:.2f}" + ("" if not error else f" ± {error:.2f}")
+    bits = "" if row.bits_per_dim is None else f"{row.bits_per_dim:.3f}"
+    samples = "" if row.samples is None else f", {row.samples:,} samples"
+    kind = row.kind.replace("_", " ") + samples
+    return (row.name, row.recipe, _value(row.log_prob, row.std_error), below, bits, kind)
+
+
+def _value(value: float, std_error: float | None) -> str:
+    return f"{value:.2f}" + ("" if std_error is None else f" ± {std_error:.2f}")
+
+
+def _print_json(content: object) -> None:
+    print(json.dumps(content, indent=2, allow_nan=False))

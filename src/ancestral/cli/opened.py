@@ -1,0 +1,89 @@
+"""A run that was opened: its model, and the data that it is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ancestral.cli.data_choice import DataChoice, KeptText, kept_text
+from ancestral.core import DataError, OptionError, RunError
+from ancestral.data import Dataset, Source
+from ancestral.estimator import DensityEstimator, RunConfig
+from ancestral.recipes import REGISTRY
+
+__all__ = ["OpenedRun", "checked_device", "open_run"]
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A trained model with its configuration.
+
+    Attributes:
+        folder: of the run.
+        config: what was asked for.
+        estimator: the fitted model.
+    """
+
+    folder: Path
+    config: RunConfig
+    estimator: DensityEstimator
+
+    @property
+    def text(self) -> KeptText:
+        """What samples need to become text or sound again."""
+        return kept_text(self.config.data)
+
+    def data(self, name: str | None, data_dir: Path | None) -> Dataset:
+        """The data of the run, or others that the model can read."""
+        kept = self.config.data if name is None else {"name": name, **self.config.data}
+        choice = DataChoice.from_dict(kept).instead(name, data_dir)
+        return choice.read(like=self.config.spec, vocabulary=self.text.vocabulary)
+
+
+def open_run(folder: Path, device: str | None = None) -> OpenedRun:
+    """Read a run folder.
+
+    Raises:
+        RunError: it is not one, or its recipe is not of this version.
+    """
+    config = RunConfig.load(folder)
+    if config.recipe not in REGISTRY:
+        raise RunError(
+            f"the run {folder} is of a recipe that this version does not have: {config.recipe!r}",
+            hint=f"it was written by version {config.version}",
+        )
+    recipe = REGISTRY[config.recipe]
+    return OpenedRun(folder, config, DensityEstimator.load(folder, recipe, checked_device(device)))
+
+
+def checked_device(name: str | None) -> str | None:
+    """A device that is there.
+
+    Raises:
+        OptionError: torch does not know it, or has none.
+    """
+    if name is not None:
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise OptionError(
+                f"expected a device that is there, got {name!r}: {reason}", hint="--device cpu"
+            ) from None
+    return name
+
+
+def first_rows(source: Source, num_rows: int) -> Source:
+    """The first rows of a split.
+
+    Raises:
+        OptionError: fewer than one was asked for.
+        DataError: there are none.
+    """
+    if num_rows < 1:
+        raise OptionError(f"expected at least 1 row, got {num_rows}")
+    if len(source) == 0:
+        raise DataError("expected rows, got none")
+    return source.subset(slice(0, min(num_rows, len(source))))

@@ -1,0 +1,127 @@
+"""What went wrong, in a sentence, and a way out."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cyclopts import CycloptsError
+from cyclopts.exceptions import (
+    CoercionError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+
+__all__ = ["Interrupted", "Problem", "problem_of"]
+
+_USER, _DEFECT = 2, 1
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with a sentence on what is kept and how to go on."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A line or two for a person, and the exit code.
+
+    Example:
+        >>> print(Problem("unknown verb 'fitt'", "did you mean 'fit'?"))
+        error: unknown verb 'fitt'
+        hint: did you mean 'fit'?
+    """
+
+    message: str
+    hint: str | None = None
+    exit_code: int = _USER
+
+    def __str__(self) -> str:
+        lines = [f"error: {_one_line(self.message)}"]
+        return "\n".join(lines + ([f"hint: {_one_line(self.hint)}"] if self.hint else []))
+
+
+def problem_of(error: Exception, words: Sequence[str]) -> Problem:
+    """An error of any layer as a problem.
+
+    Args:
+        error: what was raised.
+        words: the command line.
+    """
+    if isinstance(error, CycloptsError):
+        return _problem_of_words(error, words)
+    message = getattr(error, "message", None)
+    if message is not None and hasattr(error, "hint"):  # an AncestralError
+        return Problem(str(message), error.hint)
+    if isinstance(error, OSError):
+        return _problem_of_system(error)
+    if isinstance(error, ImportError) and error.name:
+        return Problem(
+            f"this needs the package {error.name!r}, which is not installed",
+            "pip install 'ancestral[all]'",
+        )
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return Problem("out of memory", "a smaller --batch-size or a smaller model needs less")
+    return Problem(
+        f"a defect of ancestral: {type(error).__name__}: {error}",
+        "ANCESTRAL_DEBUG=1 shows where; please report it",
+        _DEFECT,
+    )
+
+
+def _problem_of_system(error: OSError) -> Problem:
+    reason = error.strerror or str(error)
+    where = f" {error.filename}" if error.filename else ""
+    return Problem(f"cannot read or write{where}: {reason}", "look at the path, or take another")
+
+
+def _problem_of_words(error: CycloptsError, words: Sequence[str]) -> Problem:
+    command = " ".join(("ancestral", *(error.command_chain or ())))
+    help_hint = f"`{command} --help` explains"
+    if isinstance(error, UnknownCommandError):
+        return _unknown_command(error, error.unused_tokens or list(words))
+    if isinstance(error, UnknownOptionError):
+        given = (error.token.keyword or error.token.value).split("=")[0]
+        names = [n for a in error.argument_collection if a.parse for n in a.names]
+        close = difflib.get_close_matches(given, names, n=2, cutoff=0.6)
+        hint = f"did you mean {' or '.join(close)}?" if close else help_hint
+        return Problem(f"unknown option {given} of `{command}`", hint)
+    if isinstance(error, UnusedCliTokensError):
+        extra = " ".join(error.unused_tokens or [])
+        return Problem(f"`{command}` does not expect {extra!r}", help_hint)
+    if isinstance(error, CoercionError) and error.token is not None:
+        what = error.token.keyword or "the argument"
+        message = str(error).partition(":")[2].strip() or str(error)
+        return Problem(f"{what}: {message}", help_hint)
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.keyword or error.argument.name
+        if error.argument.tokens or error.keyword:
+            return Problem(f"{name} needs a value", help_hint)
+        return Problem(f"`{command}` needs {name}", help_hint)
+    return Problem(str(error), help_hint)
+
+
+def _unknown_command(error: UnknownCommandError, unused: Sequence[str]) -> Problem:
+    chain = tuple(error.command_chain or ())
+    noun = {(): "verb", ("fit",): "recipe"}.get(chain, "word")
+    # not `error.app.subapps`: that would import every verb, and torch with them
+    commands = error.app._commands if error.app is not None else {}
+    names = [name for name in commands if not name.startswith("-")]
+    close = difflib.get_close_matches(unused[0], names, n=3, cutoff=0.5)
+    if close:
+        hint = "did you mean " + " or ".join(repr(name) for name in close) + "?"
+    else:
+        hint = "there are: " + ", ".join(names)
+    return Problem(f"unknown {noun} {unused[0]!r}", hint)
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line[:-1] if line.endswith(".") and not line.endswith("..") else line

@@ -1,0 +1,108 @@
+"""The report of a run, from what is in its folder and its data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ancestral import __version__
+from ancestral.cli.measuring import Measurement, measure_source
+from ancestral.cli.opened import OpenedRun, first_rows
+from ancestral.data import Dataset
+from ancestral.evaluation import (
+    Evaluation,
+    Material,
+    ReportContent,
+    draw_pictures,
+    write_report,
+)
+from ancestral.recipes import REGISTRY
+
+__all__ = ["report_run"]
+
+_ROWS = 1000  # that are evaluated for a report: 1,000 samples each take about a minute
+_TRAINING_ROWS = 300  # beside them in the histogram
+
+
+def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
+    """Evaluate, draw, and write `report.html`; returns the numbers and its path."""
+    split = next(name for name in ("test", "valid", "train") if name in data.splits)
+    source = first_rows(data.split(split), _ROWS)
+    found = measure_source(run, data.name, source, Measurement(split))
+    if len(source) < len(data.split(split)):
+        note = (
+            f"these are the first {len(source):,} of {len(data.split(split)):,} rows; "
+            "`ancestral evaluate` takes them all"
+        )
+        found = replace(found, notes=(*found.notes, note))
+    device = next(run.estimator.model_.parameters()).device
+    values = _values(run, data, split, found)
+    material = Material(
+        source.spec,
+        source.rows(slice(0, len(source))).to(device),
+        labels=source.labels,
+        label_names=data.label_names,
+        history=run.estimator.history_.records,
+        log_prob=values,
+        row_log_prob=values.get(split),
+        kl_per_dim=found.kl_per_dim,
+    )
+    config = run.config
+    content = ReportContent(
+        f"{config.recipe} on {data.name}",
+        found,
+        model=_about_model(run),
+        data=_about_data(data),
+        pictures=draw_pictures(run.estimator.model_, run.estimator.posterior_, material),
+        configuration={"recipe": config.options, "training": config.training.to_dict()},
+        references=[REGISTRY[config.recipe].bibtex],
+        footer=f"ancestral {__version__}; run {run.folder}",
+    )
+    path = run.folder / "report.html"
+    write_report(path, content)
+    return found, path
+
+
+def _values(
+    run: OpenedRun, data: Dataset, split: str, found: Evaluation
+) -> dict[str, np.ndarray]:
+    """Log p of each datum: of the evaluated rows, and of some that were trained on."""
+    if found.log_prob is None or found.values is None:
+        return {}
+    values = {split: found.values}
+    if split != "train" and "train" in data.splits:
+        rows = first_rows(data.train, _TRAINING_ROWS)
+        trained = measure_source(run, data.name, rows, Measurement("train")).values
+        if trained is not None:
+            values = {"train": trained, **values}
+    return values
+
+
+def _about_model(run: OpenedRun) -> list[str]:
+    recipe = REGISTRY[run.config.recipe]
+    modules = (run.estimator.model_, run.estimator.posterior_)
+    count = sum(p.numel() for m in modules if m is not None for p in m.parameters())
+    sentences = [f"{recipe.summary} ({recipe.reference})", f"{count:,} parameters"]
+    records = run.estimator.history_.records
+    if records:
+        last = records[-1]
+        sentences.append(
+            f"trained for {last['epoch']:,} epochs, {last['step']:,} steps, "
+            f"{last['seconds']:,.0f} seconds"
+        )
+    return sentences
+
+
+def _about_data(data: Dataset) -> list[str]:
+    spec = data.spec
+    sizes = ", ".join(f"{len(source):,} {name}" for name, source in data.splits.items())
+    sentences = [
+        f"{data.name}: rows of {' x '.join(map(str, spec.shape))} cells ({sizes})",
+        f"kind: {spec.kind or 'by column'} ({spec.reason})",
+        data.provenance,
+        "cells are missing, and integrated out" if spec.missing else "",
+        data.reference,
+    ]
+    return [sentence for sentence in sentences if sentence]

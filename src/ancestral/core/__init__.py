@@ -1,0 +1,44 @@
+"""What every other folder may import; imports nothing of ours."""
+
+from ancestral.core.batch import Batch, as_batch
+from ancestral.core.conditional import Conditional, DataDependent
+from ancestral.core.draws import Draws
+from ancestral.core.errors import (
+    AncestralError,
+    DataError,
+    IncompatibleChoices,
+    NonFiniteLoss,
+    NotExact,
+    OptionError,
+    RunError,
+    ShapeError,
+)
+from ancestral.core.estimate import Estimate
+from ancestral.core.freezing import frozen
+from ancestral.core.registry import Registry
+from ancestral.core.seeding import derived_seed, seeded
+from ancestral.core.specification import Column, Kind, Specification
+
+__all__ = [
+    "AncestralError",
+    "Batch",
+    "Column",
+    "Conditional",
+    "DataDependent",
+    "DataError",
+    "Draws",
+    "Estimate",
+    "IncompatibleChoices",
+    "Kind",
+    "NonFiniteLoss",
+    "NotExact",
+    "OptionError",
+    "Registry",
+    "RunError",
+    "ShapeError",
+    "Specification",
+    "as_batch",
+    "derived_seed",
+    "frozen",
+    "seeded",
+]

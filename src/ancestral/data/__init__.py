@@ -1,0 +1,55 @@
+"""Data: what they are, where they lie, and batches of them."""
+
+from ancestral.data.adapt import as_source
+from ancestral.data.bijections import Affine, Bijection, Compose, Identity, Logit, Standardize
+from ancestral.data.binarization import (
+    Binarization,
+    DynamicallyBinarized,
+    statically_binarized,
+)
+from ancestral.data.dataset import Dataset
+from ancestral.data.dequantization import Dequantized
+from ancestral.data.download import Download, download
+from ancestral.data.inference import infer_specification
+from ancestral.data.load import load_dataset
+from ancestral.data.loaders.sound import mu_law, mu_law_inverse
+from ancestral.data.memmap import MemmapSource
+from ancestral.data.parquet import ParquetSource
+from ancestral.data.registry import DATASETS, get_dataset, load_folds
+from ancestral.data.source import Source
+from ancestral.data.streaming import StreamedSource
+from ancestral.data.tables import encode_table, infer_table
+from ancestral.data.tensor_source import TensorSource
+from ancestral.data.vocabulary import Vocabulary
+
+__all__ = [
+    "DATASETS",
+    "Affine",
+    "Bijection",
+    "Binarization",
+    "Compose",
+    "Dataset",
+    "Dequantized",
+    "Download",
+    "DynamicallyBinarized",
+    "Identity",
+    "Logit",
+    "MemmapSource",
+    "ParquetSource",
+    "Source",
+    "Standardize",
+    "StreamedSource",
+    "TensorSource",
+    "Vocabulary",
+    "as_source",
+    "download",
+    "encode_table",
+    "get_dataset",
+    "infer_specification",
+    "infer_table",
+    "load_dataset",
+    "load_folds",
+    "mu_law",
+    "mu_law_inverse",
+    "statically_binarized",
+]

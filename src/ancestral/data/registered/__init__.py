@@ -1,0 +1,1 @@
+"""The rows of the registry of data sets, by topic."""

@@ -1,0 +1,61 @@
+"""Heads, which turn features into distributions, and the Gaussians of latent variables."""
+
+from ancestral.distributions.bernoulli import Bernoulli
+from ancestral.distributions.bernoulli_log_prob import bernoulli_log_prob
+from ancestral.distributions.beta import Beta
+from ancestral.distributions.categorical import Categorical
+from ancestral.distributions.cells import CellHead
+from ancestral.distributions.continuous_bernoulli import ContinuousBernoulli
+from ancestral.distributions.counts import (
+    NegativeBinomial,
+    Poisson,
+    ZeroInflatedNegativeBinomial,
+)
+from ancestral.distributions.defaults import default_head
+from ancestral.distributions.discretized_logistic import DiscretizedLogistic
+from ancestral.distributions.full_covariance import FullCovarianceNormal
+from ancestral.distributions.gaussian import DiagonalNormal, FullNormal, StandardNormal
+from ancestral.distributions.head import Head
+from ancestral.distributions.kl import has_closed_form_kl, kl_terms
+from ancestral.distributions.location_scale import Cauchy, Laplace, Logistic, StudentT
+from ancestral.distributions.mixture import Mixture, SiteMixture
+from ancestral.distributions.names import LIKELIHOODS, named_head
+from ancestral.distributions.normal import FixedScaleNormal, Normal
+from ancestral.distributions.positive import Exponential, LogNormal
+from ancestral.distributions.product import Product
+from ancestral.distributions.wrapper import HeadDistribution
+
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Beta",
+    "Categorical",
+    "Cauchy",
+    "CellHead",
+    "ContinuousBernoulli",
+    "DiagonalNormal",
+    "DiscretizedLogistic",
+    "Exponential",
+    "FixedScaleNormal",
+    "FullCovarianceNormal",
+    "FullNormal",
+    "Head",
+    "HeadDistribution",
+    "Laplace",
+    "LogNormal",
+    "Logistic",
+    "Mixture",
+    "NegativeBinomial",
+    "Normal",
+    "Poisson",
+    "Product",
+    "SiteMixture",
+    "StandardNormal",
+    "StudentT",
+    "ZeroInflatedNegativeBinomial",
+    "bernoulli_log_prob",
+    "default_head",
+    "has_closed_form_kl",
+    "kl_terms",
+    "named_head",
+]

@@ -1,0 +1,216 @@
+"""Mixtures of heads: in each cell, or of whole events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ancestral.core.errors import OptionError
+from ancestral.distributions.cells import CellHead, open_uniform, single
+from ancestral.distributions.head import Head
+from ancestral.distributions.scales import moments
+from ancestral.distributions.support import Support
+from ancestral.distributions.wrapper import HeadDistribution
+
+__all__ = ["Mixture", "SiteMixture"]
+
+
+@dataclass(frozen=True)
+class SiteMixture(CellHead):
+    """A mixture of its own in each cell: p(x) = prod over cells of sum_k w_k p_k(x_cell).
+
+    Features `(K + K P, *event_shape)`: K logits of the weights, then the P parameters of the
+    first component, of the second, and so on.
+
+    Args:
+        component: family of the components, with the event shape of x.
+        num_components: K >= 1.
+
+    Example:
+        >>> from ancestral.distributions.normal import Normal
+        >>> SiteMixture(Normal((11,)), num_components=10).feature_shape
+        (30, 11)
+
+    References:
+        | RNADE: the real-valued neural autoregressive density-estimator (Uria et al., 2013)
+        | https://arxiv.org/abs/1306.0186
+    """
+
+    component: CellHead
+    num_components: int
+
+    def __post_init__(self) -> None:
+        _check_components(self.num_components)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The component's."""
+        return self.component.event_shape
+
+    @property
+    def num_parameters(self) -> int:
+        """A weight and the component's parameters, for each component."""
+        return self.num_components * (1 + self.component.num_parameters)
+
+    @property
+    def support(self) -> Support:
+        """The component's."""
+        return self.component.support
+
+    @property
+    def inside(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The component's."""
+        return self.component.inside
+
+    def split(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the weights [..., K, *event_shape], features [..., K, P, *event_shape]."""
+        k = self.num_components
+        logits = features.narrow(self.axis, 0, k)
+        rest = features.narrow(self.axis, k, self.num_parameters - k)
+        return logits, rest.unflatten(self.axis, (k, self.component.num_parameters))
+
+    def _log_prob(self, features: Tensor, x: Tensor) -> Tensor:
+        logits, components = self.split(features)
+        each = self.component.log_prob_cells(components, x.unsqueeze(self.axis))
+        return (logits + each).logsumexp(self.axis) - logits.logsumexp(self.axis)
+
+    def mean(self, features: Tensor) -> Tensor:
+        """The components' means, weighted."""
+        logits, components = self.split(single(features))
+        return (logits.softmax(self.axis) * self.component.mean(components)).sum(self.axis)
+
+    def sample(self, features: Tensor) -> Tensor:
+        """A component in each cell, then a draw from it."""
+        logits, components = self.split(single(features))
+        chosen = _choose(logits.movedim(self.axis, -1)).unsqueeze(self.axis)
+        index = chosen.unsqueeze(self.axis)
+        shape = (*index.shape[: self.axis], self.component.num_parameters, *self.event_shape)
+        picked = components.gather(self.axis - 1, index.expand(shape))
+        return self.component.sample(picked.squeeze(self.axis - 1))
+
+    def initial_features(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Each component starts at one of K equal parts of a cell's sorted values."""
+        rank = _ranks(x, observed)
+        count = x.shape[0] if observed is None else observed.sum(0).clamp_min(1)
+        group = rank * self.num_components // count
+        seen = torch.ones_like(x, dtype=torch.bool) if observed is None else observed
+        members = [(group == k) & seen for k in range(self.num_components)]
+        logits = torch.stack([m.sum(0) for m in members]).clamp_min(1).to(x.dtype).log()
+        parts = [self.component.initial_features(x, m) for m in members]
+        return torch.cat([logits, *parts])
+
+
+@dataclass(frozen=True)
+class Mixture(Head):
+    """One mixture over whole events: p(x) = sum_k w_k p_k(x).
+
+    Features `(K + K F,)`: K logits of the weights, then the flattened features of each
+    component, where F is the component's `num_features`.
+
+    Args:
+        component: family of the components, with the event shape of x.
+        num_components: K >= 1.
+
+    Example:
+        >>> from ancestral.distributions.bernoulli import Bernoulli
+        >>> Mixture(Bernoulli((28, 28)), num_components=2).feature_shape
+        (1570,)
+    """
+
+    component: Head
+    num_components: int
+
+    def __post_init__(self) -> None:
+        _check_components(self.num_components)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The component's."""
+        return self.component.event_shape
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """(K (1 + F),)."""
+        return (self.num_components * (1 + self.component.num_features),)
+
+    def split(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the weights [..., K], features of the components [..., K, *feature_shape]."""
+        k = self.num_components
+        components = features[..., k:].unflatten(-1, (k, *self.component.feature_shape))
+        return features[..., :k], components
+
+    def log_prob(self, features: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Log of the weighted sum of the components' densities, [...]."""
+        logits, components = self.split(single(features))
+        axis = -1 - len(self.event_shape)
+        observed = None if observed is None else observed.unsqueeze(axis)
+        each = self.component.log_prob(components, x.unsqueeze(axis), observed)
+        return (logits + each).logsumexp(-1) - logits.logsumexp(-1)
+
+    def __call__(self, features: Tensor) -> Distribution:
+        """The distribution; see `HeadDistribution`."""
+        return HeadDistribution(self, features)
+
+    def mean(self, features: Tensor) -> Tensor:
+        """The components' means, weighted."""
+        logits, components = self.split(single(features))
+        means = self.component.mean(components)
+        weights = logits.softmax(-1).reshape(*logits.shape, *[1] * len(self.event_shape))
+        return (weights * means).sum(-1 - len(self.event_shape))
+
+    def sample(self, features: Tensor) -> Tensor:
+        """A component for each event, then a draw from it."""
+        logits, components = self.split(single(features))
+        flat = components.reshape(*logits.shape, -1)
+        index = _choose(logits)[..., None, None].expand(*logits.shape[:-1], 1, flat.shape[-1])
+        picked = flat.gather(-2, index).squeeze(-2)
+        return self.component.sample(picked.unflatten(-1, self.component.feature_shape))
+
+    def initial_features(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Each component starts at one of K equal parts of the rows.
+
+        The rows are ordered along the data's first principal component.
+        """
+        centred = x - moments(x, observed)[0]
+        if observed is not None:
+            centred = torch.where(observed, centred, 0.0)
+        centred = centred.flatten(1)
+        # a few power iterations: any direction that tells rows apart will do
+        direction = centred[centred.square().sum(1).argmax()]
+        for _ in range(10):
+            direction = centred.T @ (centred @ direction)
+            direction = direction / direction.norm().clamp_min(torch.finfo(x.dtype).tiny)
+        order = (centred @ direction).argsort(stable=True)
+        groups = order.tensor_split(self.num_components)
+        # with fewer rows than components the last ones share the first rows
+        groups = [g if len(g) else order[:1] for g in groups]
+        logits = torch.tensor([len(g) for g in groups], dtype=x.dtype, device=x.device).log()
+        parts = [
+            self.component.initial_features(x[g], None if observed is None else observed[g])
+            for g in groups
+        ]
+        return torch.cat([logits, *(part.flatten() for part in parts)])
+
+    def check(self, x: Tensor, observed: Tensor | None = None) -> None:
+        """As the component's."""
+        self.component.check(x, observed)
+
+
+def _check_components(num_components: int) -> None:
+    if num_components < 1:
+        raise OptionError(f"expected at least 1 component, got {num_components}")
+
+
+def _choose(logits: Tensor) -> Tensor:
+    """A draw from softmax(logits) over the last axis, int64 [...]."""
+    cumulative = logits.softmax(-1).cumsum(-1)[..., :-1]
+    return (cumulative < open_uniform(logits[..., :1])).sum(-1)
+
+
+def _ranks(x: Tensor, observed: Tensor | None) -> Tensor:
+    """The position of each row in its cell's sorted values, missing ones last."""
+    values = x if observed is None else x.masked_fill(~observed, torch.inf)
+    return values.argsort(dim=0, stable=True).argsort(dim=0)

@@ -1,0 +1,390 @@
+"""`DensityEstimator`: the front door."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ancestral.core import (
+    Batch,
+    DataDependent,
+    Estimate,
+    NotExact,
+    OptionError,
+    Specification,
+    derived_seed,
+    seeded,
+)
+from ancestral.data import Source, as_source
+from ancestral.estimator.recipe import Assembly, Recipe
+from ancestral.estimator.runs import RunConfig, load_weights, prepare_folder, save_weights
+from ancestral.estimator.solve import solve
+from ancestral.inference.evidence import EvidenceMethod, default_method
+from ancestral.inference.objectives import Objective
+from ancestral.inference.posteriors import ParametricPosterior, Posterior
+from ancestral.models import Autoencoder, LatentVariableModel
+from ancestral.training import History, MetricsWriter, Outcome, Reporter
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+__all__ = ["DensityEstimator"]
+
+_WEIGHTS, _STATISTICS, _SAMPLES = 11, 12, 13  # streams of derived seeds
+_ROWS = 500  # rows that are scored or encoded at once
+
+
+class DensityEstimator:
+    """A model, how it is trained, and what can be asked of it afterwards.
+
+    Each method is one call into a lower layer. `build` makes estimators from recipes; the
+    constructor only stores, as scikit-learn asks.
+
+    Args:
+        recipe: how parts are assembled once the data are known.
+        spec: what the data are; None infers it from the data given to `fit`.
+        options: of the recipe and of training, by name.
+        device: where to compute; None: CUDA if there is one.
+
+    Attributes:
+        spec_: what the data are.
+        model_: p, a fitted module.
+        posterior_: q, or None.
+        objective_: what was minimised.
+        history_: one record for each epoch.
+        outcome_: how training ended.
+
+    Example:
+        >>> import ancestral
+        >>> data = ancestral.load_dataset("digits")
+        >>> model = ancestral.build("ppca", latent_size=5).fit(data.train)
+        >>> model.score_samples(data.test).kind
+        'lower_bound'
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        spec: Specification | None = None,
+        options: Mapping[str, Any] | None = None,
+        device: str | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.spec = spec
+        self.options = options
+        self.device = device
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(
+        self,
+        X: Any,
+        y: None = None,
+        *,
+        validation: Any = None,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        reporter: Reporter | None = None,
+        writers: tuple[MetricsWriter, ...] = (),
+        provenance: Mapping[str, Any] | None = None,
+    ) -> DensityEstimator:
+        """Assemble the parts for some data and train them.
+
+        Args:
+            X: a `Source`, or [rows, *shape] array, tensor or DataFrame; NaN where cells are
+                missing.
+            y: ignored.
+            validation: rows for early stopping; None holds out a tenth of X, if X has at least
+                200 rows, and else trains to the last epoch.
+            folder: of the run, for checkpoints, metrics and the result; None keeps nothing.
+            resume: go on from the folder's checkpoint.
+            overwrite: start anew in a folder that holds a run.
+            reporter: shows progress.
+            writers: get each epoch's record too.
+            provenance: where the data came from, kept in the run's configuration.
+        """
+        del y
+        own, config = self.recipe.split_options(self.options or {})
+        source = as_source(X, self.spec)
+        held_out = None if validation is None else as_source(validation, source.spec)
+        if held_out is None and len(source) >= 200:
+            source, held_out = _split(source, config.seed)
+        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.spec_ = source.spec
+        self.n_features_in_ = source.spec.num_dims
+        with seeded(derived_seed(config.seed, _WEIGHTS)):
+            parts = self.recipe.build(source.spec, own)
+        parts.objective.check(parts.model, parts.posterior)
+        _initialize(parts, source, derived_seed(config.seed, _STATISTICS))
+        run = Path(folder) if folder is not None else None
+        if run is not None:
+            prepare_folder(run, resume=resume, overwrite=overwrite)
+            if resume and (run / "config.json").exists():
+                _refuse_another_run(RunConfig.load(run), self.recipe, own, source.spec)
+            _run_config(self.recipe, own, source.spec, config, provenance).save(run)
+        self._adopt(parts, device)
+        self.outcome_ = solve(
+            parts,
+            source.to(device),
+            None if held_out is None else held_out.to(device),
+            config,
+            folder=run,
+            reporter=reporter,
+            writers=writers,
+        )
+        self.training_ = config
+        if run is not None:
+            save_weights(self._modules(), run)
+        return self
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the fitted estimator into a folder: JSON and safetensors, no pickle."""
+        self._require_fitted()
+        run = Path(folder)
+        prepare_folder(run, resume=False, overwrite=overwrite)
+        own, config = self.recipe.split_options(self.options or {})
+        _run_config(self.recipe, own, self.spec_, config, None).save(run)
+        save_weights(self._modules(), run)
+        self.history_.save(run / "metrics.jsonl")
+
+    @staticmethod
+    def load(folder: str | Path, recipe: Recipe, device: str | None = None) -> DensityEstimator:
+        """Read what `save` or `fit(folder=...)` wrote.
+
+        Args:
+            folder: of the run.
+            recipe: the one that its configuration names.
+            device: where to compute.
+        """
+        run = Path(folder)
+        config = RunConfig.load(run)
+        options = {**config.options, **config.training.to_dict()}
+        estimator = DensityEstimator(recipe, config.spec, options, device)
+        parts = recipe.build(config.spec, config.options)
+        load_weights({"model": parts.model, "posterior": parts.posterior}, run)
+        estimator.spec_ = config.spec
+        estimator.n_features_in_ = config.spec.num_dims
+        estimator.training_ = config.training
+        estimator._adopt(
+            parts, torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        )
+        history = History.load(run / "metrics.jsonl")
+        estimator.outcome_ = Outcome(history, "loaded", 0, 0.0, 0)
+        return estimator
+
+    # ------------------------------------------------------------------ what can be asked
+
+    def score_samples(self, X: Any, method: EvidenceMethod | None = None) -> Estimate:
+        """Log p(x) of each row, in nats of the data as given; the `Estimate` says of what kind.
+
+        Args:
+            X: rows.
+            method: how; None: exact where the model is, else 1,000 importance samples.
+        """
+        source = self._source(X)
+        how = method or default_method(self.model_)
+        estimate = how(self.model_, self.posterior_, source.ordered(_ROWS))
+        if estimate.kind == "exact":
+            return dataclasses.replace(estimate, kind=source.log_prob_kind)
+        return estimate
+
+    def score(self, X: Any, y: None = None) -> float:
+        """Mean of `score_samples`, nats per datum (higher is better)."""
+        del y
+        return self.score_samples(X).mean
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Means of q(z | x), [rows, latent]: the embedding. Deterministic."""
+        return np.concatenate([_codes(self, b).cpu().numpy() for b in self._batches(X)])
+
+    def transform(self, X: Any) -> np.ndarray:
+        """`encode`, under scikit-learn's name."""
+        return self.encode(X)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """E[x | z] at the mean of q(z | x), [rows, *shape]; missing cells are filled in."""
+        decoded = [self._decoded(_codes(self, b)) for b in self._batches(X)]
+        return np.concatenate([d.cpu().numpy() for d in decoded])
+
+    def interpolate(self, start: Any, end: Any, num_steps: int = 9) -> np.ndarray:
+        """Decoded straight lines between codes, [rows, num_steps, *shape].
+
+        Args:
+            start: rows to start from.
+            end: rows to end at, as many.
+            num_steps: points on each line, both ends included.
+        """
+        if num_steps < 2:
+            raise OptionError(f"expected at least 2 steps, got {num_steps}")
+        first, last = (torch.as_tensor(self.encode(x)) for x in (start, end))
+        weights = torch.linspace(0, 1, num_steps, dtype=first.dtype).reshape(1, -1, 1)
+        lines = first.unsqueeze(1) * (1 - weights) + last.unsqueeze(1) * weights
+        return self._decoded(lines.to(self._device)).cpu().numpy()
+
+    def sample(self, n_samples: int = 1, seed: int = 0) -> np.ndarray:
+        """Ancestral samples, [n_samples, *shape]."""
+        self._require_fitted()
+        if n_samples < 1:
+            raise OptionError(f"expected at least 1 sample, got {n_samples}")
+        if isinstance(self.model_, Autoencoder):
+            raise NotExact(
+                "an autoencoder cannot sample: it has no prior over its codes, so there is no "
+                "distribution to draw from",
+                hint="use `vae` for the same networks with a prior",
+            )
+        with seeded(derived_seed(seed, _SAMPLES)), torch.no_grad():
+            return self.model_.sample(n_samples).cpu().numpy()  # type: ignore[operator]
+
+    # ------------------------------------------------------------------ scikit-learn's protocol
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        """The constructor's arguments."""
+        del deep
+        names = ("recipe", "spec", "options", "device")
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **params: Any) -> DensityEstimator:
+        """Set constructor arguments."""
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise ValueError(f"unknown parameter {name!r} of DensityEstimator")
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="density_estimator",
+            target_tags=TargetTags(required=False),
+            transformer_tags=None,
+            input_tags=InputTags(allow_nan=True),
+            non_deterministic=False,
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __repr__(self) -> str:
+        options = "".join(f", {k}={v!r}" for k, v in (self.options or {}).items())
+        return f"DensityEstimator({self.recipe.name!r}{options})"
+
+    # ------------------------------------------------------------------ inside
+
+    @property
+    def history_(self) -> History:
+        """One record for each epoch."""
+        self._require_fitted()
+        return self.outcome_.history
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model_.parameters()).device
+
+    def _adopt(self, parts: Assembly, device: torch.device) -> None:
+        self.model_: nn.Module = parts.model.to(device).eval()
+        self.posterior_: Posterior | None = (
+            None if parts.posterior is None else parts.posterior.to(device).eval()
+        )
+        self.objective_: Objective = parts.objective
+
+    def _modules(self) -> dict[str, nn.Module | None]:
+        return {"model": self.model_, "posterior": self.posterior_}
+
+    def _source(self, X: Any) -> Source:
+        self._require_fitted()
+        return as_source(X, self.spec_).to(self._device)
+
+    def _batches(self, X: Any) -> Iterator[Batch]:
+        return self._source(X).ordered(_ROWS)
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        model = self.model_
+        assert isinstance(model, LatentVariableModel | Autoencoder)
+        with torch.no_grad():
+            return model.reconstruct(z)
+
+    def _require_fitted(self) -> None:
+        if not hasattr(self, "model_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError(f"{self!r} is not fitted yet\n\nhint: call `fit` first")
+
+
+def _codes(estimator: DensityEstimator, batch: Batch) -> Tensor:
+    """The embedding of some rows, [rows, latent]."""
+    model, posterior = estimator.model_, estimator.posterior_
+    with torch.no_grad():
+        if isinstance(model, Autoencoder):
+            return model.encode(batch)
+        if not isinstance(model, LatentVariableModel) or posterior is None:
+            raise NotExact(f"{type(model).__name__} has no latent variables to encode into")
+        adapted = posterior.adapted(model, batch)
+        if not isinstance(adapted, ParametricPosterior):
+            return adapted.draw(model, batch, 100).z.mean(0)
+        return adapted.distribution(model, batch).mean
+
+
+def _initialize(parts: Assembly, source: Source, seed: int) -> None:
+    """Let each part set what it takes from the data: units first, since others rest on them."""
+    batch = source.sample_rows(20_000, seed)
+    modules = [*parts.model.modules(), *(parts.posterior.modules() if parts.posterior else ())]
+    dependent = [m for m in modules if isinstance(m, DataDependent)]
+    # inner parts come after outer ones in `modules`; a likelihood needs its units to be set
+    for module in reversed(dependent):
+        module.initialize(batch.x, batch.observed)
+    if parts.posterior is not None and isinstance(parts.model, LatentVariableModel):
+        for rows in source.ordered(_ROWS):
+            if not parts.posterior.begin(parts.model, rows):
+                break
+
+
+def _split(source: Source, seed: int) -> tuple[Source, Source]:
+    """Nine tenths to train on, one tenth to stop by."""
+    order = np.random.default_rng(derived_seed(seed, _STATISTICS)).permutation(len(source))
+    held_out = max(1, len(source) // 10)
+    return (
+        source.subset(np.sort(order[held_out:])),
+        source.subset(np.sort(order[:held_out])),
+    )
+
+
+def _run_config(
+    recipe: Recipe,
+    options: dict[str, Any],
+    spec: Specification,
+    training: Any,
+    provenance: Mapping[str, Any] | None,
+) -> RunConfig:
+    from ancestral import __version__
+
+    defaults = {name: p.default for name, p in recipe.options.items()}
+    return RunConfig(
+        recipe.name, defaults | options, spec, training, dict(provenance or {}), __version__
+    )
+
+
+def _refuse_another_run(
+    saved: RunConfig, recipe: Recipe, options: dict[str, Any], spec: Specification
+) -> None:
+    from ancestral.core import RunError
+
+    asked = {name: p.default for name, p in recipe.options.items()} | options
+    hint = "resume with the same command, or choose another --out"
+    if saved.recipe != recipe.name:
+        raise RunError(f"the run is of recipe {saved.recipe!r}, got {recipe.name!r}", hint=hint)
+    for name, value in asked.items():
+        if saved.options.get(name) != value:
+            raise RunError(
+                f"the run was started with {name} = {saved.options.get(name)!r}, got {value!r}",
+                hint=hint,
+            )
+    if (saved.spec.shape, saved.spec.kind) != (spec.shape, spec.kind):
+        raise RunError("the run was started on other data", hint=hint)

@@ -1,0 +1,96 @@
+"""How parts are fitted: by gradient steps, or at once where there is a closed form."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+
+from ancestral.core import Batch
+from ancestral.data import Source
+from ancestral.estimator.recipe import Assembly
+from ancestral.inference.objectives import ClosedForm, MaximumLikelihood
+from ancestral.training import (
+    History,
+    LossModule,
+    MetricsWriter,
+    Outcome,
+    Reporter,
+    Silent,
+    TrainingConfig,
+    mean_terms,
+    train,
+)
+
+__all__ = ["solve"]
+
+_VALIDATION_ROWS = 1000  # at once
+
+
+def solve(
+    parts: Assembly,
+    source: Source,
+    validation: Source | None,
+    config: TrainingConfig,
+    *,
+    folder: Path | None = None,
+    reporter: Reporter | None = None,
+    writers: tuple[MetricsWriter, ...] = (),
+) -> Outcome:
+    """Fit parts to a source of rows, in place."""
+    objective, model, posterior = parts.objective, parts.model, parts.posterior
+    if isinstance(objective, ClosedForm):
+        return _at_once(objective, parts, source, validation, reporter or Silent(), folder)
+
+    def validate() -> dict[str, float]:
+        assert validation is not None
+        batches = validation.ordered(_VALIDATION_ROWS)
+        return mean_terms(objective, model, posterior, batches, seed=config.seed)
+
+    return train(
+        LossModule(objective, model, posterior),
+        source,
+        config,
+        validate=None if validation is None else validate,
+        folder=folder,
+        reporter=reporter,
+        writers=writers,
+    )
+
+
+def _at_once(
+    objective: ClosedForm,
+    parts: Assembly,
+    source: Source,
+    validation: Source | None,
+    reporter: Reporter,
+    folder: Path | None,
+) -> Outcome:
+    started = time.monotonic()
+    batches = list(source.ordered(10_000))
+    masks = [b.observed for b in batches]
+    observed = None
+    if any(mask is not None for mask in masks):
+        observed = torch.cat(
+            [
+                torch.ones_like(b.x, dtype=torch.bool) if b.observed is None else b.observed
+                for b in batches
+            ]
+        )
+    rows = Batch(torch.cat([b.x for b in batches]), observed)
+    said = objective.fit(parts.model, rows)
+    reporter.say(said)
+    seconds = time.monotonic() - started
+    record: dict[str, object] = {"epoch": 1, "step": 1, "seconds": round(seconds, 3)}
+    likelihood = MaximumLikelihood()
+    for name, part in (("train", source), ("valid", validation)):
+        if part is not None:
+            terms = mean_terms(likelihood, parts.model, None, part.ordered(10_000))
+            record |= {f"{name}/{term}": value for term, value in terms.items()}
+    reporter.epoch(record | {"best": record.get("valid/log_prob", float("nan"))})
+    reporter.close()
+    history = History([record])
+    if folder is not None:
+        history.save(folder / "metrics.jsonl")
+    return Outcome(history, said, 1, seconds, 1)

@@ -1,0 +1,30 @@
+"""Nats, bits per dimension, diagnostics, comparison, pictures and the report."""
+
+from ancestral.evaluation.compare import ComparisonRow, compare
+from ancestral.evaluation.diagnostics import LatentUse, VariationalTerms, variational_terms
+from ancestral.evaluation.evaluate import evaluate
+from ancestral.evaluation.latents import posterior_means
+from ancestral.evaluation.picture import Material, Picture, PictureSet, Section
+from ancestral.evaluation.pictures import draw_pictures
+from ancestral.evaluation.report import ReportContent, write_report
+from ancestral.evaluation.result import Evaluation, Number, Setting
+
+__all__ = [
+    "ComparisonRow",
+    "Evaluation",
+    "LatentUse",
+    "Material",
+    "Number",
+    "Picture",
+    "PictureSet",
+    "ReportContent",
+    "Section",
+    "Setting",
+    "VariationalTerms",
+    "compare",
+    "draw_pictures",
+    "evaluate",
+    "posterior_means",
+    "variational_terms",
+    "write_report",
+]

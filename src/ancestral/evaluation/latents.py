@@ -1,0 +1,60 @@
+"""What a posterior says of some rows, whatever kind of model and posterior it is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ancestral.core import Batch, IncompatibleChoices
+from ancestral.distributions import DiagonalNormal, FullNormal, kl_terms
+from ancestral.inference.posteriors import ParametricPosterior, Posterior
+from ancestral.models import Autoencoder, LatentVariableModel
+
+__all__ = ["adapted_to", "marginal_kl", "posterior_means"]
+
+_DRAWS_FOR_A_MEAN = 64
+
+
+def adapted_to(
+    posterior: Posterior, model: LatentVariableModel, batch: Batch
+) -> tuple[Posterior, Batch]:
+    """The posterior for rows outside the training data, and the rows as it knows them."""
+    adapted = posterior.adapted(model, batch)
+    if adapted is posterior:
+        return posterior, batch
+    # one with parameters for each datum has just been fitted: its rows count from 0
+    return adapted, batch.with_index(torch.arange(len(batch), device=batch.x.device))
+
+
+@torch.no_grad()
+def posterior_means(model: nn.Module, posterior: Posterior | None, batch: Batch) -> Tensor:
+    """E[z | x] under q, or an autoencoder's code: [batch, latent].
+
+    Raises:
+        IncompatibleChoices: the model has no latent variables, or there is no posterior.
+    """
+    if isinstance(model, Autoencoder):
+        return model.encode(batch)
+    if not isinstance(model, LatentVariableModel) or posterior is None:
+        raise IncompatibleChoices(
+            f"expected a model with latent variables and a posterior, got {type(model).__name__} "
+            f"and {type(posterior).__name__}",
+            hint="only latent-variable models have an embedding",
+        )
+    adapted, rows = adapted_to(posterior, model, batch)
+    if isinstance(adapted, ParametricPosterior):
+        return adapted.distribution(model, rows).mean
+    return adapted.draw(model, rows, _DRAWS_FOR_A_MEAN).z.mean(0)
+
+
+def marginal_kl(q: Distribution, prior: Distribution) -> Tensor | None:
+    """KL of each latent dimension alone, [batch, latent] in nats; None where it is not known.
+
+    For a diagonal q the dimensions sum to the whole KL; for a full covariance they do not.
+    """
+    if not isinstance(prior, DiagonalNormal):
+        return None
+    if isinstance(q, FullNormal):
+        q = DiagonalNormal(q.mean, 0.5 * q.variance.log())
+    return kl_terms(q, prior) if isinstance(q, DiagonalNormal) else None

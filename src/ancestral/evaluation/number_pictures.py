@@ -1,0 +1,76 @@
+"""Pictures of numbers alone: learning curves, and histograms of log p."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ancestral.evaluation.picture import Material, Picture, Section
+from ancestral.plots import CurvePanel, learning_curves, log_prob_histogram
+
+__all__ = ["histogram_pictures", "learning_pictures"]
+
+# the objectives' targets, and how a page names them
+_TARGETS = {
+    "bound": "bound",
+    "log_prob": "log p(x)",
+    "minus_reconstruction_error": "minus the reconstruction error",
+}
+_TERMS = {"reconstruction": "reconstruction, E log p(x|z)", "kl": "KL(q(z|x) || p(z))"}
+_FEWEST_EPOCHS = 2
+
+
+def learning_pictures(material: Material) -> list[Picture]:
+    """Target of training by epoch, with its terms below; nothing for fits in closed form."""
+    records = material.history
+    target = next((t for t in _TARGETS if any(f"train/{t}" in r for r in records)), None)
+    if target is None or len(records) < _FEWEST_EPOCHS:
+        return []
+    panels = [_panel(records, target, _TARGETS[target])]
+    panels += [
+        _panel(records, term, label)
+        for term, label in _TERMS.items()
+        if any(f"train/{term}" in r for r in records)
+    ]
+    best = _best_epoch(records, target)
+    caption = f"{_TARGETS[target].capitalize()} after each epoch, in nats per datum"
+    if len(panels) > 1:
+        caption += ", and the two terms it is the difference of"
+    if target == "minus_reconstruction_error":
+        caption += " (not a likelihood)"
+    if best is not None:
+        caption += ". The dashed line marks the best epoch, whose weights were kept"
+    caption += ". Training values are means over the epoch while the weights change."
+    figure = learning_curves(panels, best)
+    return [Picture("learning-curves", Section.LEARNING, caption, figure)]
+
+
+def histogram_pictures(material: Material) -> list[Picture]:
+    """How log p is spread over the data."""
+    values = {name: v for name, v in material.log_prob.items() if len(v) > 1}
+    if not values:
+        return []
+    caption = (
+        "log p of each datum; dashed lines are the means, ± their standard errors. The lowest "
+        "0.5 % are counted in the first bar."
+    )
+    figure = log_prob_histogram(values)
+    return [Picture("log-prob-histogram", Section.LOG_PROB, caption, figure)]
+
+
+def _panel(records: Sequence[Mapping[str, Any]], name: str, label: str) -> CurvePanel:
+    return CurvePanel(
+        f"{label}, nats per datum",
+        _curve(records, f"train/{name}"),
+        _curve(records, f"valid/{name}"),
+    )
+
+
+def _curve(records: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    having = [r for r in records if key in r]
+    return [r["epoch"] for r in having], [r[key] for r in having]
+
+
+def _best_epoch(records: Sequence[Mapping[str, Any]], target: str) -> float | None:
+    epochs, values = _curve(records, f"valid/{target}")
+    return epochs[values.index(max(values))] if values else None

@@ -1,0 +1,187 @@
+"""`write_report`: one self-contained page about a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ancestral.evaluation.page import document
+from ancestral.evaluation.picture import Picture, PictureSet, Section
+from ancestral.evaluation.result import Evaluation, Number
+from ancestral.plots import png_fragment, save, svg_fragment
+
+__all__ = ["ReportContent", "write_report"]
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that a report says; plain text throughout.
+
+    Args:
+        title: such as "vae on binarized-mnist".
+        evaluation: the numbers, or None before there are any.
+        model: sentences about the model.
+        data: sentences about the data: kind and reason, split, binarisation, missing cells.
+        pictures: what `draw_pictures` returned.
+        configuration: options of the run; nested mappings are written with dots.
+        references: BibTeX entries of the parts in use.
+        footer: such as version, date and command line.
+    """
+
+    title: str
+    evaluation: Evaluation | None = None
+    model: Sequence[str] = ()
+    data: Sequence[str] = ()
+    pictures: PictureSet = field(default_factory=lambda: PictureSet([], []))
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    references: Sequence[str] = ()
+    footer: str = ""
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Write the page, and beside it each picture as `pictures/NAME.png`.
+
+    The page is one file without scripts that loads nothing, so it can be mailed and printed.
+
+    Args:
+        path: of the page, such as `runs/vae/report.html`; written under a temporary name first.
+        content: what it says.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for picture in content.pictures.drawn:
+        save(picture.figure, path.parent / "pictures" / f"{picture.name}.png")
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(document(content.title, _body(content)), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _body(content: ReportContent) -> str:
+    evaluation = content.evaluation
+    parts = [f"<h1>{escape(content.title)}</h1>"]
+    if evaluation is not None:
+        parts += [_lead(evaluation), _headline(evaluation)]
+        parts += [f'<p class="warning" role="note">{escape(w)}</p>' for w in evaluation.warnings]
+        parts.append(_list(evaluation.notes))
+    parts.append(_section("The model", _paragraphs(content.model)))
+    parts.append(_section("The data", _paragraphs(content.data)))
+    for section in Section:
+        found = [p for p in content.pictures.drawn if p.section is section]
+        why_not = content.pictures.omitted if section is Section.SAMPLES else []
+        pictures = "".join(_picture(p) for p in found)
+        inside = _paragraphs(why_not) + (pictures and f'<div class="pictures">{pictures}</div>')
+        parts.append(_section(section, inside))
+    if evaluation is not None:
+        parts.append(_section("All numbers", _numbers_table(evaluation)))
+    parts.append(_section("Configuration", _table(_flattened(content.configuration))))
+    if content.references:
+        entries = escape("\n\n".join(entry.strip() for entry in content.references))
+        details = f"<details><summary>BibTeX</summary><pre>{entries}</pre></details>"
+        parts.append(_section("References", details))
+    if content.footer:
+        parts.append(f"<footer>{escape(content.footer)}</footer>")
+    return "\n".join(part for part in parts if part)
+
+
+def _lead(evaluation: Evaluation) -> str:
+    setting = evaluation.setting
+    text = f"Recipe {setting.recipe}, on {evaluation.n:,} data of the {setting.split} split of "
+    text += setting.data
+    if setting.binarization:
+        text += f" (binarised: {setting.binarization})"
+    return f'<p class="lead">{escape(text)}.</p>'
+
+
+def _headline(evaluation: Evaluation) -> str:
+    """The few numbers that matter, each with its meaning."""
+    cards = []
+    if evaluation.log_prob is not None:
+        number = evaluation.log_prob
+        meaning = f"Mean log p(x). {number.in_words().capitalize()}. Higher is better."
+        cards.append(_card("log p(x)", _with_error(number), "nats per datum", meaning))
+    if evaluation.bits_per_dim is not None:
+        meaning = "The same in bits for each cell of a datum. Lower is better."
+        cards.append(_card("Bits per dimension", _text(evaluation.bits_per_dim, 3), "", meaning))
+    if evaluation.elbo is not None and evaluation.reconstruction is not None:
+        meaning = (
+            f"The bound that variational inference trains: reconstruction "
+            f"{_text(evaluation.reconstruction)} minus KL {_text(evaluation.kl)}."
+        )
+        cards.append(_card("ELBO", _with_error(evaluation.elbo), "nats per datum", meaning))
+    if evaluation.reconstruction_error is not None:
+        error = evaluation.reconstruction_error
+        value = f"{_text(error.value)} ± {_text(error.std_error)}"
+        meaning = "Mean of -log p(x | z) at the code of x. Not a likelihood. Lower is better."
+        cards.append(_card("Reconstruction error", value, "nats per datum", meaning))
+    if evaluation.active_units is not None:
+        value = f"{evaluation.active_units} of {evaluation.latent_size}"
+        verdict = (evaluation.collapse or "").split(":")[0].capitalize()
+        cards.append(_card("Active latent units", value, "", f"{verdict}."))
+    return f'<dl class="numbers">{"".join(cards)}</dl>'
+
+
+def _card(name: str, value: str, unit: str, meaning: str) -> str:
+    small = f" <small>{escape(unit)}</small>" if unit else ""
+    return (
+        f'<div><dt>{escape(name)}</dt><dd><span class="value">{escape(value)}{small}</span>'
+        f'<div class="meaning">{escape(meaning)}</div></dd></div>'
+    )
+
+
+def _numbers_table(evaluation: Evaluation) -> str:
+    entries = evaluation.to_dict()
+    for shown_elsewhere in ("kl_per_dim", "warnings", "notes"):
+        entries.pop(shown_elsewhere, None)
+    return _table(_flattened(entries))
+
+
+def _with_error(number: Number) -> str:
+    return f"{_text(number.value)} ± {_text(number.std_error)}"
+
+
+def _text(value: float | None, digits: int = 2) -> str:
+    return "unknown" if value is None else f"{value:,.{digits}f}".replace("-", _MINUS)
+
+
+def _section(heading: str, inside: str) -> str:
+    return f"<section>\n<h2>{escape(heading)}</h2>\n{inside}\n</section>" if inside else ""
+
+
+def _paragraphs(sentences: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(s)}</p>" for s in sentences)
+
+
+def _list(sentences: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(s[:1].upper() + s[1:])}.</li>" for s in sentences)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _picture(picture: Picture) -> str:
+    fragment = svg_fragment if picture.is_vector else png_fragment
+    return fragment(picture.figure, picture.name, picture.caption)
+
+
+def _flattened(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            rows += _flattened(value, f"{prefix}{name}.")
+        else:
+            shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+            rows.append((f"{prefix}{name}", shown))
+    return rows
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
+    lines = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    return f"<table><tbody>{lines}</tbody></table>"

@@ -1,0 +1,217 @@
+"""`Evaluation`: the numbers of a fitted model on some data, and what they are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ancestral.core.estimate import Kind
+
+__all__ = ["EffectiveSamples", "ErrorOfReconstruction", "Evaluation", "Number", "Setting", "Tails"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What was evaluated; numbers can be compared only where all but the recipe agree.
+
+    Args:
+        recipe: name of the model's recipe.
+        data: name or path of the data.
+        split: such as "test".
+        binarization: how grey values became 0 and 1, in words; "" if they did not.
+    """
+
+    recipe: str
+    data: str
+    split: str
+    binarization: str = ""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A mean over the data, in nats per datum.
+
+    Args:
+        value: the mean; higher is better.
+        std_error: of the mean, over the data.
+        kind: what `value` is of the mean log p(x).
+        samples: of z behind each datum's value; None where none are needed.
+    """
+
+    value: float
+    std_error: float
+    kind: Kind
+    samples: int | None
+
+    def in_words(self) -> str:
+        """What the number is, for people.
+
+        Example:
+            >>> Number(-91.2, 0.3, "lower_bound", 1000).in_words()
+            'a lower bound, from 1,000 samples for each datum: the true value is this or higher'
+        """
+        samples = "" if self.samples is None else f", from {self.samples:,} samples for each datum"
+        match self.kind:
+            case "exact":
+                return "exact"
+            case "lower_bound":
+                return f"a lower bound{samples}: the true value is this or higher"
+            case "upper_bound":
+                return f"an upper bound{samples}: the true value is this or lower"
+            case "unbiased":
+                return f"an unbiased estimate{samples}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "value": _finite(self.value),
+            "std_error": _finite(self.std_error),
+            "kind": self.kind,
+            "unit": "nats",
+            "samples": self.samples,
+        }
+
+    @staticmethod
+    def from_dict(d: Mapping[str, Any]) -> Number:
+        """Undo `to_dict`."""
+        return Number(_number(d["value"]), _number(d["std_error"]), d["kind"], d["samples"])
+
+
+@dataclass(frozen=True)
+class ErrorOfReconstruction:
+    """What an autoencoder has in place of a likelihood: mean of -log p(x | z) at its own code."""
+
+    value: float
+    std_error: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; the unit says that this is no likelihood."""
+        return {
+            "value": _finite(self.value),
+            "std_error": _finite(self.std_error),
+            "unit": "nats of -log p(x | z = encode(x)), a reconstruction error, not a likelihood",
+        }
+
+
+@dataclass(frozen=True)
+class Tails:
+    """Pareto k-hat of the importance weights over the data; None for infinite or undefined."""
+
+    median: float | None
+    max: float | None
+    share_above_threshold: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class EffectiveSamples:
+    """Effective sample size of the importance weights over the data."""
+
+    median: float
+    min: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All numbers of one model on one split. What does not apply is None.
+
+    Args:
+        setting: what was evaluated.
+        n: number of data.
+        log_prob: mean log p(x), or the best estimate of it.
+        bits_per_dim: -log_prob in bits for each (observed) cell.
+        elbo: mean evidence lower bound.
+        reconstruction: its first term, E_q log p(x | z), nats.
+        kl: its second term, nats.
+        reconstruction_error: of autoencoders, which have none of the above.
+        khat: tails of the importance weights.
+        ess: effective sample sizes.
+        active_units: latent units that move with x (Burda et al., 2016).
+        kl_per_dim: KL of each latent dimension, nats.
+        latent_size: number of latent dimensions.
+        collapse: verdict on posterior collapse, in words.
+        warnings: what to be careful about, one sentence each.
+        notes: how to read the numbers, one sentence each.
+        values: [n], log p of each datum (an autoencoder's negative error), for comparisons in
+            pairs; it is not part of `to_dict`.
+    """
+
+    setting: Setting
+    n: int
+    log_prob: Number | None = None
+    bits_per_dim: float | None = None
+    elbo: Number | None = None
+    reconstruction: float | None = None
+    kl: float | None = None
+    reconstruction_error: ErrorOfReconstruction | None = None
+    khat: Tails | None = None
+    ess: EffectiveSamples | None = None
+    active_units: int | None = None
+    kl_per_dim: tuple[float, ...] | None = None
+    latent_size: int | None = None
+    collapse: str | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    values: np.ndarray | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: what does not apply is left out, and every number is finite or null."""
+        setting = asdict(self.setting)
+        entries = {
+            **setting,
+            "n": self.n,
+            "log_prob": self.log_prob and self.log_prob.to_dict(),
+            "bits_per_dim": _finite(self.bits_per_dim),
+            "elbo": self.elbo and self.elbo.to_dict(),
+            "reconstruction": _finite(self.reconstruction),
+            "kl": _finite(self.kl),
+            "reconstruction_error": self.reconstruction_error
+            and self.reconstruction_error.to_dict(),
+            "khat": self.khat and asdict(self.khat),
+            "ess": self.ess and asdict(self.ess),
+            "active_units": self.active_units,
+            "kl_per_dim": self.kl_per_dim and list(self.kl_per_dim),
+            "latent_size": self.latent_size,
+            "collapse": self.collapse,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+        }
+        return {name: entry for name, entry in entries.items() if entry is not None}
+
+    @staticmethod
+    def from_dict(d: Mapping[str, Any], values: np.ndarray | None = None) -> Evaluation:
+        """Undo `to_dict`; values for each datum are given apart, if they were kept."""
+        error = d.get("reconstruction_error")
+        return Evaluation(
+            setting=Setting(d["recipe"], d["data"], d["split"], d["binarization"]),
+            n=d["n"],
+            log_prob=Number.from_dict(d["log_prob"]) if "log_prob" in d else None,
+            bits_per_dim=d.get("bits_per_dim"),
+            elbo=Number.from_dict(d["elbo"]) if "elbo" in d else None,
+            reconstruction=d.get("reconstruction"),
+            kl=d.get("kl"),
+            reconstruction_error=error
+            and ErrorOfReconstruction(_number(error["value"]), _number(error["std_error"])),
+            khat=Tails(**d["khat"]) if "khat" in d else None,
+            ess=EffectiveSamples(**d["ess"]) if "ess" in d else None,
+            active_units=d.get("active_units"),
+            kl_per_dim=tuple(d["kl_per_dim"]) if "kl_per_dim" in d else None,
+            latent_size=d.get("latent_size"),
+            collapse=d.get("collapse"),
+            warnings=tuple(d["warnings"]),
+            notes=tuple(d["notes"]),
+            values=values,
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,1 @@
+"""p(z | x), and what to do with it."""

@@ -1,0 +1,94 @@
+"""log p(x) of a fitted model, by the best means it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from ancestral.core import Batch, Estimate, IncompatibleChoices, NotExact
+from ancestral.inference.evidence.importance import importance_sampled
+from ancestral.inference.posteriors import Posterior
+from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
+
+__all__ = ["EvidenceMethod", "Exact", "Importance", "default_method"]
+
+
+class EvidenceMethod(Protocol):
+    """(model, posterior, batches) -> Estimate."""
+
+    def __call__(
+        self, model: nn.Module, posterior: Posterior | None, batches: Iterable[Batch]
+    ) -> Estimate:
+        """Log p(x) of each datum, in nats."""
+        ...
+
+
+@dataclass(frozen=True)
+class Exact:
+    """log p(x) by the model's own formula."""
+
+    def __call__(
+        self, model: nn.Module, posterior: Posterior | None, batches: Iterable[Batch]
+    ) -> Estimate:
+        """Exact values."""
+        del posterior
+        if not isinstance(model, ExactLogProb):
+            raise _no_exact_log_prob(model)
+        with torch.no_grad():
+            values = [model.log_prob(b.x, b.observed).double() for b in batches]
+        return Estimate(torch.cat(values), "exact")
+
+
+@dataclass(frozen=True)
+class Importance:
+    """log p(x) by importance sampling from the posterior.
+
+    Args:
+        num_samples: for each datum.
+        seed: of the samples.
+    """
+
+    num_samples: int = 1000
+    seed: int = 0
+
+    def __call__(
+        self, model: nn.Module, posterior: Posterior | None, batches: Iterable[Batch]
+    ) -> Estimate:
+        """Lower bounds in expectation."""
+        if isinstance(model, Autoencoder):
+            raise _no_exact_log_prob(model)
+        if not isinstance(model, LatentVariableModel) or posterior is None:
+            raise IncompatibleChoices(
+                "importance sampling needs a latent-variable model and a posterior, got "
+                f"{type(model).__name__} and {type(posterior).__name__}"
+            )
+        return importance_sampled(
+            model, posterior, batches, num_samples=self.num_samples, seed=self.seed
+        )
+
+
+def default_method(model: nn.Module, num_samples: int = 1000, seed: int = 0) -> EvidenceMethod:
+    """Exact where the model is, importance sampling elsewhere."""
+    if isinstance(model, ExactLogProb):
+        return Exact()
+    if isinstance(model, Autoencoder):
+        raise _no_exact_log_prob(model)
+    return Importance(num_samples, seed)
+
+
+def _no_exact_log_prob(model: nn.Module) -> NotExact:
+    if isinstance(model, Autoencoder):
+        return NotExact(
+            "an autoencoder has no log p(x): it has no prior over its codes, so it gives x no "
+            "probability",
+            hint="use `vae` for the same networks with a likelihood; "
+            "`reconstruct` and `encode` work here",
+        )
+    return NotExact(
+        f"{type(model).__name__} has no exact log p(x)",
+        hint="use importance sampling, which gives a lower bound",
+    )

@@ -1,0 +1,127 @@
+"""Pathwise (reparameterisation) gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ancestral.core import Batch, IncompatibleChoices
+from ancestral.core.shapes import numel
+from ancestral.distributions import kl_terms
+from ancestral.inference.bounds import Bound, Elbo
+from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
+from ancestral.inference.posteriors import ParametricPosterior, Posterior
+from ancestral.models import LatentVariableModel
+
+__all__ = ["Pathwise", "PathwiseClosedFormKl"]
+
+
+@dataclass(frozen=True)
+class Pathwise:
+    r"""Differentiate the bound through z = g(eps, x): the paper's estimator A.
+
+    .. math:: \nabla L\Big(\log \frac{p(x, z_k)}{q(z_k \mid x)}\Big), \quad z_k = g(\epsilon_k, x)
+
+    Works with every bound, and with every posterior whose draws are reparameterised; log q is a
+    Monte Carlo term.
+
+    References:
+        | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), equation 6
+    """
+
+    def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
+        """Refuse posteriors whose draws pass no gradient."""
+        del model
+        _check_reparameterized(self, bound, posterior)
+
+    def surrogate(
+        self,
+        bound: Bound,
+        model: LatentVariableModel,
+        posterior: Posterior,
+        batch: Batch,
+        penalty: KlPenalty,
+    ) -> Surrogate:
+        """Minus the bound of the (weighted) log-weights."""
+        if penalty.free_nats:
+            raise IncompatibleChoices(
+                "free bits need a KL term for each latent dimension; Pathwise has only log q(z)",
+                hint="use PathwiseClosedFormKl with the Elbo, or no free bits",
+            )
+        z, log_q = posterior.draw(model, batch, bound.num_samples)
+        log_likelihood = model.log_likelihood(batch.x, z, batch.observed)
+        log_ratio = model.log_prior(z) - log_q
+        loss = -bound(log_likelihood + penalty.weight * log_ratio).mean()
+        reconstruction, log_ratio = log_likelihood.detach(), log_ratio.detach()
+        return Surrogate(
+            loss, bound(reconstruction + log_ratio), reconstruction.mean(0), -log_ratio.mean(0)
+        )
+
+
+@dataclass(frozen=True)
+class PathwiseClosedFormKl:
+    r"""Differentiate E_q log p(x|z) through z, and KL(q || p) in closed form: estimator B.
+
+    .. math:: \nabla \Big( \frac{1}{K} \sum_k \log p(x \mid z_k) - KL(q(z \mid x) \| p(z)) \Big)
+
+    Less noisy than A wherever the KL is known. For the ELBO only: inside an importance-weighted
+    bound the ratio p / q of each sample is needed.
+
+    References:
+        | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), equation 7 and appendix B
+    """
+
+    def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
+        """Refuse bounds other than the ELBO, and posteriors that are mere samplers."""
+        _check_reparameterized(self, bound, posterior)
+        if not isinstance(bound, Elbo):
+            raise IncompatibleChoices(
+                f"PathwiseClosedFormKl needs the Elbo, got {bound}",
+                hint="use Pathwise(), which differentiates every bound",
+            )
+        if not isinstance(posterior, ParametricPosterior):
+            raise IncompatibleChoices(
+                "PathwiseClosedFormKl needs a posterior that is a distribution, got "
+                f"{type(posterior).__name__}",
+                hint="use Pathwise(), which only needs samples",
+            )
+        del model
+
+    def surrogate(
+        self,
+        bound: Bound,
+        model: LatentVariableModel,
+        posterior: Posterior,
+        batch: Batch,
+        penalty: KlPenalty,
+    ) -> Surrogate:
+        """KL - E log p(x | z), with the KL weighted as asked."""
+        assert isinstance(posterior, ParametricPosterior)  # `check` has seen to it
+        q = posterior.distribution(model, batch)
+        try:
+            terms = kl_terms(q, model.prior())  # [batch, latent], or [batch, 1]
+        except IncompatibleChoices as error:
+            raise IncompatibleChoices(
+                error.message, hint="use Pathwise(), which estimates the KL from samples"
+            ) from None
+        z = q.rsample((bound.num_samples,))
+        log_likelihood = model.log_likelihood(batch.x, z, batch.observed)
+        reconstruction = log_likelihood[0] if bound.num_samples == 1 else log_likelihood.mean(0)
+        kl = terms.sum(-1)
+        if penalty.free_nats:
+            # one term that stands for all dimensions has the allowance of them all
+            free = penalty.free_nats * numel(q.event_shape) / terms.shape[-1]
+            cost = terms.mean(0).clamp_min(free).sum()
+        else:
+            cost = kl.mean()
+        loss = penalty.weight * cost - reconstruction.mean()
+        kl, reconstruction = kl.detach(), reconstruction.detach()
+        return Surrogate(loss, reconstruction - kl, reconstruction, kl)
+
+
+def _check_reparameterized(estimator: object, bound: Bound, posterior: Posterior) -> None:
+    if not posterior.reparameterized:
+        raise IncompatibleChoices(
+            f"{type(estimator).__name__} needs draws that pass gradients, got "
+            f"{type(posterior).__name__} with {bound}",
+            hint="use a score-function estimator for posteriors without reparameterisation",
+        )

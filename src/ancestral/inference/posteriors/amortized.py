@@ -1,0 +1,34 @@
+"""Amortised posteriors: one network reads x and answers q(z | x)."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.distributions import Distribution
+
+from ancestral.core import Batch, Conditional
+from ancestral.inference.posteriors.posterior import ParametricPosterior
+from ancestral.models import LatentVariableModel
+
+__all__ = ["Amortized"]
+
+
+class Amortized(ParametricPosterior):
+    """q(z | x) = encoder(inputs(x)).
+
+    Args:
+        inputs: (x, observed) -> features, such as `networks.InputFeatures`.
+        encoder: features -> distribution over z: diagonal or full Gaussian, a flow, ...
+
+    References:
+        | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), section 2
+    """
+
+    def __init__(self, inputs: nn.Module, encoder: Conditional) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.encoder = encoder
+
+    def distribution(self, model: LatentVariableModel, batch: Batch) -> Distribution:
+        """q(z | x)."""
+        del model
+        return self.encoder(self.inputs(batch.x, batch.observed))

@@ -1,0 +1,82 @@
+"""`Posterior`: q(z | x), apart from the model it approximates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ancestral.core import Batch, Draws
+from ancestral.models import LatentVariableModel
+
+__all__ = ["ParametricPosterior", "Posterior"]
+
+
+class Posterior(nn.Module, ABC):
+    """q(z | x): something that proposes latent variables for data.
+
+    It receives the model, since stochastic variational inference, Laplace, Hamiltonian and
+    sequential Monte Carlo posteriors need it; amortised ones ignore it.
+
+    Attributes:
+        reparameterized: whether `draw` passes gradients from z to q's parameters.
+    """
+
+    reparameterized: bool
+
+    @abstractmethod
+    def draw(self, model: LatentVariableModel, batch: Batch, num_samples: int) -> Draws:
+        """Sample z [samples, batch, *latent] with log q(z | x) [samples, batch]."""
+
+    @abstractmethod
+    def log_prob(self, model: LatentVariableModel, batch: Batch, z: Tensor) -> Tensor:
+        """Log q(z | x), [samples, batch]."""
+
+    def proposal(self, model: LatentVariableModel, batch: Batch) -> Callable[[int], Draws]:
+        """`draw` with all but the number of samples given, for many draws of the same data."""
+        return lambda num_samples: self.draw(model, batch, num_samples)
+
+    def begin(self, model: LatentVariableModel, batch: Batch) -> bool:
+        """Set what belongs to these training rows alone; False if there is no such thing."""
+        del model, batch
+        return False
+
+    def adapted(self, model: LatentVariableModel, batch: Batch) -> Posterior:
+        """The posterior to use for data it was not trained on; for most, itself."""
+        del model, batch
+        return self
+
+
+class ParametricPosterior(Posterior):
+    """A posterior that is a torch `Distribution` once x is known.
+
+    Subclasses write `distribution`; its entropy, mean and closed-form divergences are then at
+    hand.
+    """
+
+    reparameterized = True
+
+    @abstractmethod
+    def distribution(self, model: LatentVariableModel, batch: Batch) -> Distribution:
+        """q(z | x) with batch shape [batch] and event shape [*latent]."""
+
+    def draw(self, model: LatentVariableModel, batch: Batch, num_samples: int) -> Draws:
+        """Reparameterised samples."""
+        return self.proposal(model, batch)(num_samples)
+
+    def proposal(self, model: LatentVariableModel, batch: Batch) -> Callable[[int], Draws]:
+        """Read x once, however often is drawn."""
+        q = self.distribution(model, batch)
+
+        def draw(num_samples: int) -> Draws:
+            z = q.rsample(torch.Size((num_samples,)))
+            return Draws(z, q.log_prob(z))
+
+        return draw
+
+    def log_prob(self, model: LatentVariableModel, batch: Batch, z: Tensor) -> Tensor:
+        """Log q(z | x)."""
+        return self.distribution(model, batch).log_prob(z)

@@ -1,0 +1,23 @@
+"""p only: the story of how data arise; no q, no loss."""
+
+from ancestral.models.gaussian import DiagonalGaussian, FullGaussian, StandardNormalPrior
+from ancestral.models.latent import (
+    Autoencoder,
+    ExactLogProb,
+    LatentVariableModel,
+    ProbabilisticPCA,
+)
+from ancestral.models.network_conditional import NetworkConditional
+from ancestral.models.units import Units
+
+__all__ = [
+    "Autoencoder",
+    "DiagonalGaussian",
+    "ExactLogProb",
+    "FullGaussian",
+    "LatentVariableModel",
+    "NetworkConditional",
+    "ProbabilisticPCA",
+    "StandardNormalPrior",
+    "Units",
+]

@@ -1,0 +1,69 @@
+"""`LatentVariableModel`: the story of how data arise, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from ancestral.core import Conditional
+from ancestral.models.network_conditional import NetworkConditional
+
+__all__ = ["ExactLogProb", "LatentVariableModel"]
+
+
+@runtime_checkable
+class ExactLogProb(Protocol):
+    """A model whose log p(x) can be computed exactly."""
+
+    def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Log p(x) in nats, [batch]; missing cells are integrated out."""
+        ...
+
+
+class LatentVariableModel(nn.Module):
+    """p(x, z) = p(z) p(x | z): a prior and a likelihood. It knows no q and no loss.
+
+    Args:
+        prior: p(z), a `Conditional` without context.
+        likelihood: p(x | z).
+
+    Example:
+        >>> import torch
+        >>> from ancestral.distributions import Bernoulli
+        >>> from ancestral.models.gaussian import StandardNormalPrior
+        >>> likelihood = NetworkConditional(nn.Linear(3, 5), Bernoulli((5,)))
+        >>> model = LatentVariableModel(StandardNormalPrior(3), likelihood)
+        >>> x, z = torch.ones(4, 5), torch.zeros(2, 4, 3)   # [batch, *x], [samples, batch, *z]
+        >>> model.log_joint(x, z).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, prior: Conditional, likelihood: NetworkConditional) -> None:
+        super().__init__()
+        self.prior = prior
+        self.likelihood = likelihood
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Log p(z), [samples, batch]."""
+        return self.prior.log_prob(z)
+
+    def log_likelihood(self, x: Tensor, z: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Log p(x | z), [samples, batch]; missing cells of x are integrated out."""
+        return self.likelihood.log_prob(x, z, observed)
+
+    def log_joint(self, x: Tensor, z: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Log p(x, z), [samples, batch]."""
+        return self.log_prior(z) + self.log_likelihood(x, z, observed)
+
+    def sample(self, num_samples: int) -> Tensor:
+        """Ancestral samples, [num_samples, *x]: z from the prior, then x given z."""
+        return self.likelihood.sample(self.sample_latents(num_samples))
+
+    def sample_latents(self, num_samples: int) -> Tensor:
+        """Draws from the prior, [num_samples, *z]."""
+        return self.prior().sample((num_samples,))
+
+    def reconstruct(self, z: Tensor) -> Tensor:
+        """E[x | z], [..., *x]."""
+        return self.likelihood.mean(z)

@@ -1,0 +1,34 @@
+"""Figures from plain arrays; the only importer of matplotlib, which is imported when drawing."""
+
+from ancestral.plots.curves import CurvePanel, learning_curves
+from ancestral.plots.export import png_fragment, save, svg_fragment
+from ancestral.plots.histograms import log_prob_histogram
+from ancestral.plots.images import ImageRow, image_grids, image_rows, latent_plane, mosaic
+from ancestral.plots.latents import coloured_map, kl_bars, labelled_map
+from ancestral.plots.tables import (
+    Marginal,
+    column_means,
+    correlation_matrices,
+    marginals,
+)
+
+__all__ = [
+    "CurvePanel",
+    "ImageRow",
+    "Marginal",
+    "coloured_map",
+    "column_means",
+    "correlation_matrices",
+    "image_grids",
+    "image_rows",
+    "kl_bars",
+    "labelled_map",
+    "latent_plane",
+    "learning_curves",
+    "log_prob_histogram",
+    "marginals",
+    "mosaic",
+    "png_fragment",
+    "save",
+    "svg_fragment",
+]

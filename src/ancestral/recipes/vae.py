@@ -1,0 +1,55 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+from ancestral.core import Specification
+from ancestral.estimator import Assembly
+from ancestral.inference.bounds import Elbo
+from ancestral.inference.gradients import PathwiseClosedFormKl
+from ancestral.inference.objectives import Variational, WarmUp
+from ancestral.recipes.parts import dense_pair, encoder_outputs, head_for, latent_parts
+
+__all__ = ["vae"]
+
+
+def vae(
+    spec: Specification,
+    *,
+    latent_size: int = 32,
+    hidden_size: int = 512,
+    num_blocks: int = 2,
+    dropout: float = 0.1,
+    likelihood: str = "auto",
+    posterior: str = "diagonal",
+    kl_warm_up: int = 0,
+    free_nats: float = 0.0,
+) -> Assembly:
+    """Variational autoencoder (Kingma & Welling, 2014; Rezende et al., 2014).
+
+    The closed-form KL estimator (B) and a diagonal Gaussian posterior are the paper's; residual
+    dense layers with layer normalisation instead of its single hidden layer are ours.
+
+    Args:
+        spec: what the data are.
+        latent_size: latent variables.
+        hidden_size: width of the hidden layers.
+        num_blocks: residual blocks in the encoder and in the decoder.
+        dropout: of the blocks, while training.
+        likelihood: p(x | z) by name; auto: by the kind of the data.
+        posterior: diagonal, or full for a full covariance.
+        kl_warm_up: steps over which the weight of the KL grows from 0 to 1.
+        free_nats: KL of each latent variable that costs nothing.
+    """
+    head = head_for(spec, likelihood)
+    networks = dense_pair(
+        spec,
+        head,
+        latent_size,
+        encoder_outputs(posterior, latent_size),
+        hidden_size=hidden_size,
+        num_blocks=num_blocks,
+        dropout=dropout,
+    )
+    model, q = latent_parts(spec, head, latent_size, posterior, networks)
+    objective = Variational(Elbo(), PathwiseClosedFormKl(), WarmUp(kl_warm_up), free_nats)
+    return Assembly(model, objective, q)

@@ -1,0 +1,30 @@
+"""`torch.compile`, without its trace on the rest of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch.distributions import Distribution
+
+__all__ = ["compiled", "validation_kept"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def compiled(function: F) -> F:
+    """A compiled function; wrap its calls too in `validation_kept`."""
+    with validation_kept():
+        return torch.compile(function)
+
+
+@contextmanager
+def validation_kept() -> Iterator[None]:
+    """Restore the argument checks of torch's distributions, which compiling turns off for good."""
+    before = Distribution._validate_args
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)

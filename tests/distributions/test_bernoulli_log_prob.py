@@ -1,0 +1,84 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ancestral.distributions import Bernoulli, bernoulli_log_prob
+
+
+def reference(logits, x):
+    shape = torch.broadcast_shapes(logits.shape, x.shape)
+    logits, x = logits.expand(shape), x.expand(shape)
+    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
+
+
+def case(logit_shape, x_shape, scale=3.0):
+    generator = torch.Generator().manual_seed(0)
+    logits = scale * torch.randn(logit_shape, generator=generator)
+    x = (torch.rand(x_shape, generator=generator) < 0.5).to(logits.dtype)
+    return logits.requires_grad_(), x
+
+
+@pytest.mark.parametrize("num_dims", [1, 7, 8, 19, 784])
+@pytest.mark.parametrize(
+    ("left", "right"), [((5,), (5,)), ((3, 5), (5,)), ((), (5,)), ((3, 1), (5,)), ((5,), (3, 1))]
+)
+def test_value_and_gradient(num_dims, left, right):
+    logits, x = case((*left, num_dims), (*right, num_dims))
+    ours, theirs = bernoulli_log_prob(logits, x), reference(logits, x)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1))
+    (a,) = torch.autograd.grad((weight * ours).sum(), logits)
+    (b,) = torch.autograd.grad((weight * theirs).sum(), logits)
+    torch.testing.assert_close(a, b)
+    with torch.no_grad():
+        torch.testing.assert_close(bernoulli_log_prob(logits, x), theirs)
+
+
+def test_derivatives_of_first_and_second_order():
+    logits, x = case((2, 9), (2, 9))
+    x.requires_grad_()
+    observed = torch.arange(18).reshape(2, 9) % 3 > 0
+    for mask in (None, observed):
+        assert torch.autograd.gradcheck(bernoulli_log_prob, (logits, x, mask))
+        assert torch.autograd.gradgradcheck(bernoulli_log_prob, (logits, x, mask))
+
+
+def test_repeated_backward_gives_the_same():
+    logits, x = case((4, 16), (4, 16))
+    value = bernoulli_log_prob(logits, x).sum()
+    (a,) = torch.autograd.grad(value, logits, retain_graph=True)
+    (b,) = torch.autograd.grad(value, logits)
+    torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_function_transforms():
+    logits, x = case((4, 11), (4, 11))
+    rows = torch.func.vmap(torch.func.grad(bernoulli_log_prob))(logits.detach(), x)
+    torch.testing.assert_close(rows, x - logits.detach().sigmoid())
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0, 1e4])
+def test_single_precision_is_as_good_as_torch(scale):
+    logits, x = case((200, 784), (200, 784), scale)
+    exact = reference(logits, x)
+    with torch.no_grad():
+        ours = bernoulli_log_prob(logits.float(), x.float())
+        theirs = reference(logits.float(), x.float())
+    error, bound = (ours - exact).abs().max(), (theirs - exact).abs().max()
+    assert error < 2 * bound
+
+
+def test_infinite_logits_are_certain():
+    logits = torch.tensor([[torch.inf, -torch.inf]] * 2).repeat(1, 8).requires_grad_()
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(1, 8)
+    value = bernoulli_log_prob(logits.clamp(-1e300, 1e300), x)
+    assert value[0].item() == 0
+    assert value[1].item() < -1e300
+
+
+def test_head_flattens_images_and_accepts_scalars():
+    logits, x = case((5, 1, 4, 3), (5, 4, 3))
+    expected = reference(logits[:, 0].flatten(1), x.flatten(1))
+    torch.testing.assert_close(Bernoulli((4, 3)).log_prob(logits, x), expected)
+    logits, x = case((5, 1), (5,))
+    torch.testing.assert_close(Bernoulli(()).log_prob(logits, x), reference(logits, x[:, None]))

@@ -39,6 +39,14 @@ def _no_global_trace(_float64_and_seed: None) -> Iterator[None]:
         pytest.fail("the test changed global state: " + "; ".join(changed))
 
 
+@pytest.fixture
+def single_precision(_float64_and_seed: None) -> Iterator[None]:
+    """Float32 as everywhere outside of tests, for what is about precision or speed."""
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(torch.float64)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real data sets; skips the test where there is none."""

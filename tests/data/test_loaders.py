@@ -11,8 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from ancestral.core import DataError, Kind, ShapeError
-from ancestral.data import Dataset, Vocabulary, load_dataset, mu_law, mu_law_inverse
+from ancestral.core import DataError, Kind
+from ancestral.data import (
+    Dataset,
+    Vocabulary,
+    load_dataset,
+    mu_law,
+    mu_law_inverse,
+)
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (40, 6, 5), dtype=np.uint8)
@@ -274,40 +280,3 @@ def test_anndata_file_and_object(tmp_path, sparse):
     with pytest.raises(DataError, match="expected a column 'cel' in obs, got none") as caught:
         load_dataset(data, label="cel")
     assert "did you mean 'cell'" in caught.value.hint
-
-
-def test_objects():
-    array = RNG.normal(size=(50, 3))
-    for data in (array, torch.from_numpy(array), array.tolist()):
-        assert _same_rows(load_dataset(data), array)
-    dataset = load_dataset({"train": array[:30], "valid": array[30:40], "test": array[40:]})
-    assert np.array_equal(dataset.test.rows(slice(None)).x.numpy(), array[40:])
-    assert load_dataset(dataset) is dataset
-
-
-def test_whole_numbers_as_real_are_dequantised():
-    dataset = load_dataset(GREY, kind="real")
-    assert dataset.spec.kind == Kind.REAL
-    assert dataset.train.log_prob_kind == "lower_bound"
-    assert "lower bound" in dataset.spec.reason
-
-
-def test_new_rows_are_read_as_the_model_was_taught(tmp_path):
-    first = pd.DataFrame({"g": ["a", "b", "c"] * 4, "n": range(12)})
-    spec = load_dataset(first).spec
-    second = pd.DataFrame({"n": [1.0, 2, 3, 4], "g": ["c", "c", "b", "c"]})
-    dataset = load_dataset(second, like=spec)
-    assert dataset.spec == spec
-    assert _same_rows(dataset, np.array([[2, 1], [2, 2], [1, 3], [2, 4]]))
-    with pytest.raises(DataError, match="expected a known category in column 'g', got 'z'"):
-        load_dataset(second.assign(g="z"), like=spec)
-    with pytest.raises(DataError, match="expected a column 'n', got none"):
-        load_dataset(second.drop(columns="n"), like=spec)
-    with pytest.raises(DataError, match="expected complete rows, got missing cells"):
-        load_dataset(second.assign(n=np.nan), like=spec)
-    grey = load_dataset(GREY).spec
-    assert load_dataset(GREY // 100, like=grey).spec == grey
-    with pytest.raises(ShapeError, match=r"expected rows of shape \[6, 5\], got \[5, 5\]"):
-        load_dataset(GREY[:, :5], like=grey)
-    drawn = load_dataset(GREY, binarization="dynamic").spec
-    assert load_dataset(GREY, like=drawn).spec.binarization == drawn.binarization

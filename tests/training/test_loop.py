@@ -25,14 +25,6 @@ sys.modules["problems"] = problems
 _spec.loader.exec_module(problems)
 
 
-@pytest.fixture
-def single_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    yield
-    torch.set_default_dtype(before)
-
-
 class _Quadratic(nn.Module):
     def __init__(self):
         super().__init__()

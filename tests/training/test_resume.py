@@ -35,12 +35,7 @@ problems = _load("problems")
 script = _load("run_until_killed")
 
 
-@pytest.fixture(autouse=True)
-def _float32():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)  # as the subprocess has it
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("single_precision")  # as the subprocess has it
 
 
 def _equal(a, b):

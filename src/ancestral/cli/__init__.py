@@ -1,6 +1,7 @@
 """The command line: the first word is a verb, data go to stdout, messages to stderr.
 
-Nothing here imports torch until a verb needs it, so that `ancestral --help` answers at once.
+Modules with a verb in them import torch only inside the function that does the work, so that help
+and refusals take a fifth of a second.
 """
 
 from ancestral.cli.app import main

@@ -8,32 +8,38 @@ import traceback
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from ancestral import __version__
+from ancestral.cli.coding import encode, interpolate, reconstruct
+from ancestral.cli.downloads import data
+from ancestral.cli.evaluating import compare, evaluate, report
+from ancestral.cli.fitting import fit
+from ancestral.cli.listing import cite, list_all
 from ancestral.cli.problems import Interrupted, problem_of
+from ancestral.cli.sampling import sample
 
-__all__ = ["VERBS", "main"]
+__all__ = ["main"]
 
-VERBS: dict[str, tuple[str, str]] = {
-    "list": ("listing:list_all", "Recipes and data sets, one line each"),
-    "fit": ("fitting:fit", "Train a recipe on data: `ancestral fit vae digits`"),
-    "evaluate": ("evaluating:evaluate", "Log p of held-out data under a run, in nats"),
-    "sample": ("sampling:sample", "Draw new data from a run"),
-    "encode": ("coding:encode", "Latent codes of data: the embedding"),
-    "reconstruct": ("coding:reconstruct", "Data as a run's decoder gives them back"),
-    "interpolate": ("coding:interpolate", "Decoded lines between pairs of data"),
-    "compare": ("evaluating:compare", "Several runs in one table, in one unit"),
-    "report": ("evaluating:report", "Write a run's report anew: one HTML file"),
-    "cite": ("listing:cite", "BibTeX of a run or a recipe"),
-    "data": ("downloads:data", "Download data sets, and list those that can be"),
+_VERBS = {
+    "list": list_all,
+    "fit": fit,
+    "evaluate": evaluate,
+    "sample": sample,
+    "encode": encode,
+    "reconstruct": reconstruct,
+    "interpolate": interpolate,
+    "compare": compare,
+    "report": report,
+    "cite": cite,
+    "data": data,
 }
 
 _DEBUG = "--debug"
 
 
 def build_app() -> App:
-    """All verbs; the module of each is imported when it is first used."""
+    """All verbs, in the order in which a person meets them."""
     app = App(
         name="ancestral",
         help="Deep generative models whose likelihood you can evaluate, in nats of the data.",
@@ -41,9 +47,14 @@ def build_app() -> App:
         version=__version__,
         version_flags=["--version"],
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(negative=()),
     )
-    for name, (place, help_text) in VERBS.items():
-        app.command(f"ancestral.cli.{place}", name=name, help=help_text, sort_key=len(app._commands))
+    for position, (name, verb) in enumerate(_VERBS.items()):
+        if isinstance(verb, App):
+            verb.sort_key = position
+            app.command(verb)
+        else:
+            app.command(verb, name=name, sort_key=position)
     return app
 
 

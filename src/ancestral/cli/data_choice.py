@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ancestral.core import OptionError, RunError, Specification
+from ancestral.core import DataError, OptionError, RunError, Specification
 from ancestral.core.specification import Kind
 from ancestral.data import DATASETS, Dataset, Vocabulary, load_dataset
 
@@ -57,8 +57,11 @@ class DataChoice:
         Args:
             like: what the data of a trained model are; others are refused.
             vocabulary: of a trained model of text.
+
+        Raises:
+            DataError: the data cannot be read, or are not what was asked for.
         """
-        return load_dataset(
+        data = load_dataset(
             self.name,
             data_dir=self.data_dir,
             kind=Kind.REAL if self.dequantize else self.kind,
@@ -68,14 +71,22 @@ class DataChoice:
             like=like,
             vocabulary=vocabulary,
         )
+        exact = any(source.log_prob_kind == "exact" for source in data.splits.values())
+        if self.dequantize and exact:
+            raise DataError(
+                f"expected an array of whole numbers to dequantise, got {self.name}",
+                hint="leave out --dequantize; columns of tables are not dequantised",
+            )
+        return data
 
     def instead(self, name: str | None, data_dir: Path | None) -> DataChoice:
-        """The same choice for other data, or for the same data in another place."""
+        """The same choice for other data, or for the same data in another place.
+
+        Other data need have neither labels nor the columns that were left out.
+        """
         choice = self
         if name is not None and name != self.name:
-            choice = replace(choice, name=name)
-            if name in DATASETS:  # registered sets have no columns to name
-                choice = replace(choice, label=None, drop=())
+            choice = replace(choice, name=name, label=None, drop=())
         return choice if data_dir is None else replace(choice, data_dir=str(data_dir))
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,8 +111,9 @@ class DataChoice:
                 hint="name them after the run: `ancestral evaluate RUN DATA`",
             )
         names = DataChoice.__dataclass_fields__
-        known = {key: value for key, value in d.items() if key in names}
-        return DataChoice(**known | {"drop": tuple(known.get("drop", ()))})
+        known: dict[str, Any] = {key: value for key, value in d.items() if key in names}
+        known["drop"] = tuple(known.get("drop", ()))
+        return DataChoice(**known)
 
 
 @dataclass(frozen=True)

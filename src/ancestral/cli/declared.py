@@ -59,15 +59,9 @@ class DeclaredRecipe:
 @cache
 def recipes() -> dict[str, DeclaredRecipe]:
     """The rows of the catalogue, in its order."""
-    tree = _parsed("recipes/catalogue.py")
-    homes = {
-        alias.asname or alias.name: node.module or ""
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
+    tree = _module("ancestral.recipes.catalogue")
     rows = [
-        _recipe(node, homes)
+        _recipe(node, tree)
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and _is_name(node.func, "Recipe")
     ]
@@ -77,33 +71,20 @@ def recipes() -> dict[str, DeclaredRecipe]:
 @cache
 def training_options() -> tuple[tuple[DeclaredOption, ...], str]:
     """The fields of `TrainingConfig`, and its docstring."""
-    tree = _parsed("training/config.py")
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    choices = {
-        name: {
-            statement.targets[0].id: ast.literal_eval(statement.value)
-            for statement in node.body
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
-        }
-        for name, node in classes.items()
-        if any(_is_name(base, "StrEnum") for base in node.bases)
-    }
-    config = classes["TrainingConfig"]
+    config, tree = _definition("TrainingConfig", _module("ancestral.training.config"))
     options = tuple(
-        DeclaredOption(
-            field.target.id, _type(field.annotation, choices), _value(field.value, choices)
-        )
+        DeclaredOption(field.target.id, _type(field.annotation, tree), _value(field.value, tree))
         for field in config.body
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.value
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
     )
     return options, ast.get_docstring(config) or ""
 
 
 def argument_help(doc: str) -> str:
-    """The lines below `Args:` of a Google-style docstring.
+    r"""The lines below `Args:` of a Google-style docstring.
 
     Example:
-        >>> argument_help("Do.\\n\\nArgs:\\n    size: of it.\\n\\nRaises:\\n    Error: no.")
+        >>> argument_help("Do.\n\nArgs:\n    size: of it.\n\nRaises:\n    Error: no.")
         '    size: of it.'
     """
     _, _, rest = inspect.cleandoc(doc).partition("Args:\n")
@@ -115,47 +96,71 @@ def argument_help(doc: str) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _recipe(row: ast.Call, homes: dict[str, str]) -> DeclaredRecipe:
+def _recipe(row: ast.Call, tree: ast.Module) -> DeclaredRecipe:
     name, summary, function, reference = row.args[:4]
     assert isinstance(function, ast.Name)
-    home = homes[function.id].removeprefix("ancestral.").replace(".", "/") + ".py"
-    definition = next(
-        node
-        for node in _parsed(home).body
-        if isinstance(node, ast.FunctionDef) and node.name == function.id
-    )
+    definition, home = _definition(function.id, tree)
+    assert isinstance(definition, ast.FunctionDef)
     arguments = zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True)
     training = next((k.value for k in row.keywords if k.arg == "training"), None)
     return DeclaredRecipe(
         ast.literal_eval(name),
         ast.literal_eval(summary),
         ast.literal_eval(reference),
-        tuple(DeclaredOption(a.arg, _type(a.annotation, {}), _value(d, {})) for a, d in arguments),
+        tuple(
+            DeclaredOption(a.arg, _type(a.annotation, home), _value(d, home)) for a, d in arguments
+        ),
         {} if training is None else ast.literal_eval(training),
         ast.get_docstring(definition) or "",
     )
 
 
-def _parsed(path: str) -> ast.Module:
-    return ast.parse((_PACKAGE / path).read_text(encoding="utf-8"))
-
-
-def _type(node: ast.expr | None, choices: dict[str, dict[str, str]]) -> Any:
+def _type(node: ast.expr | None, tree: ast.Module) -> Any:
+    """An annotation as a type; an enumeration as its values."""
     if isinstance(node, ast.Constant) and node.value is None:
         return None
     if isinstance(node, ast.BinOp):
-        return _type(node.left, choices) | _type(node.right, choices)
+        return _type(node.left, tree) | _type(node.right, tree)
     assert isinstance(node, ast.Name)
-    if node.id in choices:
-        return Literal[tuple(choices[node.id].values())]
-    return _TYPES[node.id]
+    return (
+        _TYPES[node.id] if node.id in _TYPES else Literal[tuple(_members(node.id, tree).values())]
+    )
 
 
-def _value(node: ast.expr | None, choices: dict[str, dict[str, str]]) -> Any:
+def _value(node: ast.expr | None, tree: ast.Module) -> Any:
+    """A default: a literal, or a member of an enumeration."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return choices[node.value.id][node.attr]
+        return _members(node.value.id, tree)[node.attr]
     assert node is not None
     return ast.literal_eval(node)
+
+
+def _members(enumeration: str, tree: ast.Module) -> dict[str, str]:
+    definition, _ = _definition(enumeration, tree)
+    return {
+        line.targets[0].id: ast.literal_eval(line.value)
+        for line in definition.body
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)
+    }
+
+
+def _definition(name: str, tree: ast.Module) -> tuple[ast.ClassDef | ast.FunctionDef, ast.Module]:
+    """The class or function that a name in a module stands for, and the module it is in."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return node, tree
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _definition(alias.name, _module(node.module or ""))
+    raise LookupError(f"no definition of {name}")
+
+
+@cache
+def _module(name: str) -> ast.Module:
+    path = _PACKAGE.parent / name.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _is_name(node: ast.expr, name: str) -> bool:

@@ -37,8 +37,5 @@ def list_data() -> None:
 
     print_table(
         ("data set", "download", "what it is"),
-        [
-            (name, "yes" if row.downloads else "no", row.title)
-            for name, row in DATASETS.items()
-        ],
+        [(name, "yes" if row.downloads else "no", row.title) for name, row in DATASETS.items()],
     )

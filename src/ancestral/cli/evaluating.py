@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ancestral.cli.flags import Flag
 from ancestral.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def evaluate(
     samples: int = 1000,
     method: Method = "auto",
     seed: int = 0,
-    json: bool = False,
+    json: Flag = False,
     data_dir: Path | None = None,
     device: str | None = None,
 ) -> None:
@@ -61,7 +62,7 @@ def compare(
     samples: int = 1000,
     method: Method = "auto",
     seed: int = 0,
-    json: bool = False,
+    json: Flag = False,
     data_dir: Path | None = None,
     device: str | None = None,
 ) -> None:

@@ -19,6 +19,7 @@ from ancestral.cli.declared import (
     recipes,
     training_options,
 )
+from ancestral.cli.flags import Flag
 
 __all__ = ["fit"]
 
@@ -36,18 +37,18 @@ def run_options(
     /,
     *,
     out: Path | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
+    resume: Flag = False,
+    overwrite: Flag = False,
     report: bool = True,
-    quiet: bool = False,
-    tensorboard: bool = False,
+    quiet: Flag = False,
+    tensorboard: Flag = False,
     device: str | None = None,
     data_dir: Path | None = None,
     label: str | None = None,
     drop: tuple[str, ...] = (),
     kind: Kinds | None = None,
     binarization: Literal["none", "static", "dynamic"] | None = None,
-    dequantize: bool = False,
+    dequantize: Flag = False,
 ) -> None:
     """Options that every recipe has.
 
@@ -99,7 +100,7 @@ def command_of(recipe: DeclaredRecipe) -> Callable[..., None]:
 
 
 def _parameter(option: DeclaredOption, group: Group, default: Any) -> inspect.Parameter:
-    annotation = Annotated[option.type, Parameter(group=group, negative=())]
+    annotation = Annotated[option.type, Parameter(group=group)]
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(option.name, kind, default=default, annotation=annotation)
 
@@ -108,7 +109,7 @@ def _in_group(parameter: inspect.Parameter) -> inspect.Parameter:
     if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
         return parameter
     # only what is on by default needs a word to turn it off: --no-report
-    negative = None if parameter.default is True else ()
+    negative = f"--no-{parameter.name}" if parameter.default is True else ()
     how = Parameter(group=_RUN, negative=negative)
     return parameter.replace(annotation=Annotated[parameter.annotation, how])
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ancestral.core import OptionError
-from ancestral.core.registry import nearest
 
 __all__ = ["writing"]
 
@@ -46,7 +45,7 @@ def _check(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:  # noq
     if path.suffix.lower() not in suffixes:
         raise OptionError(
             f"expected an --out that ends in {' '.join(suffixes)}, got {path}",
-            hint=nearest(path.suffix, list(suffixes)),
+            hint="the ending decides on the format",
         )
     if path.is_dir():
         raise OptionError(f"{path} is a folder, not a file", hint="choose another --out")

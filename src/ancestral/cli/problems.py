@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
 
 from cyclopts import CycloptsError
 from cyclopts.exceptions import (
@@ -57,9 +57,9 @@ def problem_of(error: Exception, words: Sequence[str]) -> Problem:
     """
     if isinstance(error, CycloptsError):
         return _problem_of_words(error, words)
-    message = getattr(error, "message", None)
-    if message is not None and hasattr(error, "hint"):  # an AncestralError
-        return Problem(str(message), error.hint)
+    if hasattr(error, "message") and hasattr(error, "hint"):
+        # an AncestralError, told by its looks: its class is not imported before it is needed
+        return Problem(str(error.message), error.hint)  # type: ignore[attr-defined]
     if isinstance(error, OSError):
         return _problem_of_system(error)
     if isinstance(error, ImportError) and error.name:
@@ -97,9 +97,9 @@ def _problem_of_words(error: CycloptsError, words: Sequence[str]) -> Problem:
         extra = " ".join(error.unused_tokens or [])
         return Problem(f"`{command}` does not expect {extra!r}", help_hint)
     if isinstance(error, CoercionError) and error.token is not None:
-        what = error.token.keyword or "the argument"
-        message = str(error).partition(":")[2].strip() or str(error)
-        return Problem(f"{what}: {message}", help_hint)
+        what = error.token.keyword or (error.argument.name if error.argument else "the argument")
+        wanted = _in_words(error.target_type)
+        return Problem(f"expected {what} to be {wanted}, got {error.token.value!r}", help_hint)
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         name = error.keyword or error.argument.name
         if error.argument.tokens or error.keyword:
@@ -108,12 +108,29 @@ def _problem_of_words(error: CycloptsError, words: Sequence[str]) -> Problem:
     return Problem(str(error), help_hint)
 
 
+def _in_words(wanted: Any) -> str:
+    """A type as a person says it.
+
+    Example:
+        >>> _in_words(int), _in_words(Literal["none", "static"])
+        ('a whole number', "'none' or 'static'")
+    """
+    if get_origin(wanted) is Literal:
+        return " or ".join(repr(choice) for choice in get_args(wanted))
+    names = {int: "a whole number", float: "a number"}
+    return names.get(wanted, getattr(wanted, "__name__", str(wanted)))
+
+
 def _unknown_command(error: UnknownCommandError, unused: Sequence[str]) -> Problem:
     chain = tuple(error.command_chain or ())
     noun = {(): "verb", ("fit",): "recipe"}.get(chain, "word")
-    # not `error.app.subapps`: that would import every verb, and torch with them
-    commands = error.app._commands if error.app is not None else {}
-    names = [name for name in commands if not name.startswith("-")]
+    if unused[0].startswith("-"):
+        command = " ".join(("ancestral", *chain))
+        return Problem(
+            f"expected a {noun} right after `{command}`, got {unused[0]}",
+            f"options come after it: `{command} {noun.upper()} {unused[0]} ...`",
+        )
+    names = [name for name in error.app or () if not name.startswith("-")]
     close = difflib.get_close_matches(unused[0], names, n=3, cutoff=0.5)
     if close:
         hint = "did you mean " + " or ".join(repr(name) for name in close) + "?"

@@ -58,16 +58,14 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
         pictures=draw_pictures(run.estimator.model_, run.estimator.posterior_, material),
         configuration={"recipe": config.options, "training": config.training.to_dict()},
         references=[REGISTRY[config.recipe].bibtex],
-        footer=f"ancestral {__version__}; run {run.folder}",
+        footer=f"ancestral {__version__}; run {run.folder.name}",
     )
     path = run.folder / "report.html"
     write_report(path, content)
     return found, path
 
 
-def _values(
-    run: OpenedRun, data: Dataset, split: str, found: Evaluation
-) -> dict[str, np.ndarray]:
+def _values(run: OpenedRun, data: Dataset, split: str, found: Evaluation) -> dict[str, np.ndarray]:
     """Log p of each datum: of the evaluated rows, and of some that were trained on."""
     if found.log_prob is None or found.values is None:
         return {}
@@ -100,7 +98,7 @@ def _about_data(data: Dataset) -> list[str]:
     sizes = ", ".join(f"{len(source):,} {name}" for name, source in data.splits.items())
     sentences = [
         f"{data.name}: rows of {' x '.join(map(str, spec.shape))} cells ({sizes})",
-        f"kind: {spec.kind or 'by column'} ({spec.reason})",
+        f"kind: {spec.reason}",
         data.provenance,
         "cells are missing, and integrated out" if spec.missing else "",
         data.reference,

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ancestral.cli.data_choice import DataChoice, KeptText
-from ancestral.cli.opened import checked_device
+from ancestral.cli.evaluating import print_evaluation
+from ancestral.cli.heralded import Heralded
+from ancestral.cli.opened import OpenedRun, checked_device
 from ancestral.cli.problems import Interrupted
 from ancestral.cli.reporting import report_run
 from ancestral.data import Dataset
-from ancestral.estimator import DensityEstimator, check_folder
+from ancestral.estimator import RunConfig, check_folder
 from ancestral.recipes import build
-from ancestral.training import Reporter, Silent, TensorBoardMetrics, reporter_for
+from ancestral.training import Silent, TensorBoardMetrics, reporter_for
 
 __all__ = ["TrainingRun", "train_run"]
 
@@ -73,9 +75,9 @@ def train_run(recipe: str, options: Mapping[str, Any], run: TrainingRun) -> None
     check_folder(folder, resume=run.resume, overwrite=run.overwrite)
     writers = (TensorBoardMetrics(folder / "tensorboard"),) if run.tensorboard else ()
     data = choice.read()
-    reporter = Silent() if run.quiet else reporter_for(sys.stderr)
+    shown = Silent() if run.quiet else reporter_for(sys.stderr)
+    reporter = Heralded(shown, _sentences(data))
     try:
-        _announce(reporter, data)
         estimator.fit(
             data.train,
             validation=data.splits.get("valid"),
@@ -89,20 +91,25 @@ def train_run(recipe: str, options: Mapping[str, Any], run: TrainingRun) -> None
     except KeyboardInterrupt:
         raise _interrupted(recipe, options, run, folder) from None
     finally:
-        reporter.close()
-    reporter.say(f"training is over: {estimator.outcome_.stopped}")
+        shown.close()
+    shown.say(f"training is over: {estimator.outcome_.stopped}")
     print(folder)
     if run.report:
-        conclude(open_run_of(folder, estimator), data, quiet=run.quiet)
+        opened = OpenedRun(folder, RunConfig.load(folder), estimator)
+        found, path = report_run(opened, data)
+        print_evaluation(found)
+        print(path)
 
 
-def _announce(reporter: Reporter, data: Dataset) -> None:
+def _sentences(data: Dataset) -> list[str]:
     sizes = ", ".join(f"{len(source):,} {name}" for name, source in data.splits.items())
     shape = " x ".join(map(str, data.spec.shape))
-    reporter.say(f"{data.name}: rows of {shape} cells ({sizes})")
-    reporter.say(f"kind of the data: {data.spec.kind or 'by column'} ({data.spec.reason})")
-    if data.provenance:
-        reporter.say(data.provenance)
+    sentences = [
+        f"{data.name}: rows of {shape} cells ({sizes})",
+        f"kind of the data: {data.spec.reason}",
+        data.provenance,
+    ]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _interrupted(

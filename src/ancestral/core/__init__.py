@@ -15,6 +15,7 @@ from ancestral.core.errors import (
 )
 from ancestral.core.estimate import Estimate
 from ancestral.core.freezing import frozen
+from ancestral.core.precision import Precision, matrix_products
 from ancestral.core.registry import Registry
 from ancestral.core.seeding import derived_seed, seeded
 from ancestral.core.specification import Column, Kind, Specification
@@ -33,6 +34,7 @@ __all__ = [
     "NonFiniteLoss",
     "NotExact",
     "OptionError",
+    "Precision",
     "Registry",
     "RunError",
     "ShapeError",
@@ -40,5 +42,6 @@ __all__ = [
     "as_batch",
     "derived_seed",
     "frozen",
+    "matrix_products",
     "seeded",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,8 +74,24 @@ class Estimate:
         """Minus the mean in bits, divided by the number of cells of one datum."""
         return -self.mean / (num_dims * math.log(2))
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[batch]."""
+        return tuple(self.value.shape)
+
     def __len__(self) -> int:
         return self.value.numel()
+
+    def __getitem__(self, rows: Any) -> Estimate:
+        """The estimate of some of the data."""
+        parts = (self.std_error, self.ess, self.khat)
+        chosen = (None if part is None else part[rows] for part in parts)
+        return Estimate(self.value[rows], self.kind, self.num_samples, *chosen)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: FBT001
+        """The values alone, so that NumPy takes an estimate for an array of nats."""
+        del copy
+        return np.asarray(self.value.cpu().numpy(), dtype=dtype)
 
     @staticmethod
     def concatenate(parts: list[Estimate]) -> Estimate:

@@ -24,9 +24,9 @@ def frozen(module: nn.Module) -> Iterator[None]:
     """
     trainable = [p for p in module.parameters() if p.requires_grad]
     for parameter in trainable:
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad = False
     try:
         yield
     finally:
         for parameter in trainable:
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad = True

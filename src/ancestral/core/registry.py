@@ -49,6 +49,10 @@ class Registry(Mapping[str, T], Generic[T]):
             )
         return self._entries[name]
 
+    def get(self, name: str, default: T | None = None) -> T | None:
+        """The entry, or a default for an unknown name; `Mapping`'s would raise our error."""
+        return self._entries.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 

@@ -24,9 +24,9 @@ from ancestral.data.splits import Fractions, split_in_order, split_rows
 from ancestral.data.tables import encode_table, infer_table
 from ancestral.data.tensor_source import TensorSource
 
-__all__ = ["Preparation", "assemble", "binarize"]
+__all__ = ["STREAMS", "Preparation", "assemble", "binarize", "spec_like"]
 
-_STREAMS = {"train": 0, "valid": 1, "test": 2}
+STREAMS = {"train": 0, "valid": 1, "test": 2}
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,15 @@ class Preparation:
 
 def assemble(raw: Raw, preparation: Preparation, name: str, reference: str = "") -> Dataset:
     """A data set in memory."""
-    is_table = any(not isinstance(rows.values, np.ndarray) for rows in raw.parts.values())
     # Before the split, which reorders rows: a column that counts them must still look so.
-    spec, dequantize = (_judge_table if is_table else _judge_arrays)(raw, preparation)
+    spec, dequantize = _judge(raw, preparation)
     parts, split_text = _split(raw, preparation)
     sources: dict[str, Source] = {
         part: TensorSource(_encoded(rows, spec), spec, labels=rows.labels)
         for part, rows in parts.items()
     }
     if dequantize:
-        sources = {p: Dequantized(s, preparation.seed, _STREAMS[p]) for p, s in sources.items()}
+        sources = {p: Dequantized(s, preparation.seed, STREAMS[p]) for p, s in sources.items()}
     sources = binarize(sources, preparation)
     spec = next(iter(sources.values())).spec
     text = [raw.provenance, split_text]
@@ -89,7 +88,7 @@ def binarize(sources: Mapping[str, Source], preparation: Preparation) -> dict[st
     maker = DynamicallyBinarized if choice == Binarization.DYNAMIC else statically_binarized
     seed = preparation.seed
     return {
-        p: s if s.spec.kind == Kind.BINARY else maker(s, seed, _STREAMS[p])
+        p: s if s.spec.kind == Kind.BINARY else maker(s, seed, STREAMS[p])
         for p, s in sources.items()
     }
 
@@ -120,8 +119,13 @@ def _split(raw: Raw, preparation: Preparation) -> tuple[dict[str, Rows], str]:
     return parts, ""
 
 
-def _judge_arrays(raw: Raw, preparation: Preparation) -> tuple[Specification, bool]:
+def _judge(raw: Raw, preparation: Preparation) -> tuple[Specification, bool]:
     """What the rows are, and whether they are whole numbers to be taken as real."""
+    is_table = any(not isinstance(rows.values, np.ndarray) for rows in raw.parts.values())
+    return (_judge_table if is_table else _judge_arrays)(raw, preparation)
+
+
+def _judge_arrays(raw: Raw, preparation: Preparation) -> tuple[Specification, bool]:
     arrays = [rows.values for rows in raw.parts.values()]
     if preparation.kinds:
         raise DataError(
@@ -145,7 +149,7 @@ def _judge_arrays(raw: Raw, preparation: Preparation) -> tuple[Specification, bo
         given = raw.num_levels if preparation.kind in (Kind.CATEGORICAL, Kind.LEVELS) else None
         spec = with_kind(spec, summary, preparation.kind, given)
     if preparation.like is not None and not dequantize:
-        spec = _spec_like(preparation.like, spec, summary)
+        spec = spec_like(preparation.like, spec, summary)
     return spec, dequantize
 
 
@@ -174,7 +178,7 @@ def _encoded(rows: Rows, spec: Specification) -> np.ndarray:
     return encode_table(rows.values, spec.columns)
 
 
-def _spec_like(like: Specification, spec: Specification, summary: NumberSummary) -> Specification:
+def spec_like(like: Specification, spec: Specification, summary: NumberSummary) -> Specification:
     """The specification by which a trained model reads these rows."""
     if like.binarization and spec.kind != Kind.BINARY:
         if spec.shape != like.shape:

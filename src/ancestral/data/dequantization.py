@@ -118,5 +118,4 @@ def _noisy(batch: Batch, noise: Tensor) -> Batch:
     # Where x is large, x + u can round up to the next integer: the cell below would be hit.
     x = torch.minimum(batch.x + noise, torch.nextafter(batch.x + 1, batch.x))
     masked = x if batch.observed is None else x * batch.observed
-    # A Batch's length is its rows, not its fields, so that `_replace` cannot serve.
     return Batch(masked, batch.observed, batch.index)

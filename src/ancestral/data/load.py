@@ -7,25 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from torch import Tensor
-
 from ancestral.core.errors import DataError, OptionError
 from ancestral.core.registry import nearest
 from ancestral.core.specification import Kind, Specification
-from ancestral.data.assemble import Preparation, assemble, binarize
+from ancestral.data.assemble import STREAMS, Preparation, assemble, binarize, spec_like
 from ancestral.data.binarization import Binarization
 from ancestral.data.dataset import Dataset
 from ancestral.data.dequantization import Dequantized
 from ancestral.data.inference import with_kind
 from ancestral.data.loaders import LOADERS, check_file, read_path
-from ancestral.data.loaders.csv import raw_from_frame
-from ancestral.data.loaders.h5ad import is_anndata, raw_from_anndata
 from ancestral.data.loaders.npy import read_npy_header
-from ancestral.data.loaders.npz import raw_from_arrays
+from ancestral.data.loaders.objects import raw_from_object
 from ancestral.data.memmap import MemmapSource, NpyReader, summarize_blocks
 from ancestral.data.parquet import ParquetSource, open_parquet
-from ancestral.data.raw import Raw, ReadOptions, Rows
+from ancestral.data.raw import ReadOptions
 from ancestral.data.registry import DATASETS, read_registered
 from ancestral.data.source import Source
 from ancestral.data.splits import Fractions, split_blocks
@@ -73,6 +68,7 @@ def load_dataset(
         test: share of rows to test.
         seed: of the split and of fixed draws.
         like: the specification of a trained model: the same columns, categories and levels.
+            Gaps are refused unless it has them; `replace(spec, missing=True)` lets them in.
         vocabulary: that of a trained model of text.
         max_memory: bytes above which `.npy` and `.parquet` files are streamed from disk, and
             split by whole blocks.
@@ -99,7 +95,7 @@ def load_dataset(
     if isinstance(data, Dataset):
         return data
     if not isinstance(data, (str, Path)):
-        return assemble(_raw_from_object(data, options), preparation, type(data).__name__)
+        return assemble(raw_from_object(data, options), preparation, type(data).__name__)
     if str(data) in DATASETS:
         row = DATASETS[str(data)]
         raw = read_registered(str(data), options, data_dir)
@@ -117,31 +113,6 @@ def load_dataset(
     if streamed is not None:
         return streamed
     return assemble(read_path(path, options), preparation, path.name)
-
-
-def _raw_from_object(data: Any, options: ReadOptions) -> Raw:
-    if is_anndata(data):
-        return raw_from_anndata(data, options, "the AnnData")
-    if type(data).__name__ == "DataFrame" and hasattr(data, "iloc"):
-        return raw_from_frame(data, options, "the DataFrame")
-    if isinstance(data, Mapping):
-        options.refuse_columns("a dictionary of arrays")
-        return raw_from_arrays({str(k): _array(v) for k, v in data.items()}, "the dictionary")
-    options.refuse_columns("an array")
-    return Raw({"all": Rows(_array(data))}, provenance="the array")
-
-
-def _array(data: Any) -> np.ndarray:
-    if isinstance(data, Tensor):
-        return data.detach().cpu().numpy()
-    if isinstance(data, (np.ndarray, list, tuple)):
-        try:
-            return np.asarray(data)
-        except ValueError as error:
-            raise DataError("expected rows of one length, got different ones") from error
-    raise DataError(
-        f"expected a name, a path, an array, a DataFrame or an AnnData, got {type(data).__name__}"
-    )
 
 
 def _streamed(
@@ -171,7 +142,7 @@ def _streamed(
         part: source.subset_of_file(pieces) for part, pieces in chosen.items() if len(pieces)
     }
     if dequantize:
-        splits = {part: Dequantized(split, seed) for part, split in splits.items()}
+        splits = {p: Dequantized(split, seed, STREAMS[p]) for p, split in splits.items()}
     splits = binarize(splits, preparation)
     return Dataset(
         path.name,
@@ -191,6 +162,8 @@ def _streamed_array(path: Path, preparation: Preparation) -> tuple[MemmapSource,
     dequantize = preparation.kind == Kind.REAL and whole
     if preparation.kind is not None and not dequantize:
         spec = with_kind(spec, summary, preparation.kind)
+    if preparation.like is not None and not dequantize:
+        spec = spec_like(preparation.like, spec, summary)
     return MemmapSource(path, spec), dequantize
 
 

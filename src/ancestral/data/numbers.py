@@ -69,10 +69,8 @@ class NumberSummary:
                 return replace(self, has_missing=True)
             return replace(self.updated(finite, what), has_missing=True)
         if not (np.isfinite(low) and np.isfinite(high)):
-            where = np.argwhere(~np.isfinite(values))[0]
             raise DataError(
-                f"expected finite numbers in {what}, got {high if np.isinf(high) else low} "
-                f"(first at {'row ' + ', '.join(str(i) for i in where)} of a block)",
+                f"expected finite numbers in {what}, got {high if np.isinf(high) else low}",
                 hint="replace infinities, or use NaN for missing cells",
             )
         whole = values.dtype.kind != "f" or (

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ancestral.core.batch import Batch, as_batch
 from ancestral.core.estimate import Kind as EstimateKind
+from ancestral.core.seeding import derived_seed
 from ancestral.core.specification import Specification
 from ancestral.data.compact import native
 from ancestral.data.source import check_batching, permutation
@@ -101,7 +102,9 @@ class StreamedSource:
             if skip >= num_rows:
                 skip -= num_rows
                 continue
-            windows.append((chosen, permutation(num_rows, seed + number + 1, epoch).numpy()))
+            windows.append(
+                (chosen, permutation(num_rows, derived_seed(seed, number), epoch).numpy())
+            )
         yield from self._regrouped(windows, batch_size, skip)
 
     def ordered(self, batch_size: int) -> Iterator[Batch]:
@@ -225,7 +228,7 @@ class StreamedSource:
         x = torch.from_numpy(native(values)).to(self._device, torch.get_default_dtype())
         index = torch.from_numpy(numbers).to(self._device)
         batch = as_batch(x) if self.spec.missing else Batch(x)
-        return Batch(batch.x, batch.observed, index)
+        return batch.with_index(index)
 
 
 @dataclass(frozen=True)

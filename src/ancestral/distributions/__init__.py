@@ -1,7 +1,6 @@
 """Heads, which turn features into distributions, and the Gaussians of latent variables."""
 
 from ancestral.distributions.bernoulli import Bernoulli
-from ancestral.distributions.bernoulli_log_prob import bernoulli_log_prob
 from ancestral.distributions.beta import Beta
 from ancestral.distributions.categorical import Categorical
 from ancestral.distributions.cells import CellHead
@@ -14,6 +13,7 @@ from ancestral.distributions.counts import (
 from ancestral.distributions.defaults import default_head
 from ancestral.distributions.discretized_logistic import DiscretizedLogistic
 from ancestral.distributions.full_covariance import FullCovarianceNormal
+from ancestral.distributions.fused_bernoulli import bernoulli_log_prob
 from ancestral.distributions.gaussian import DiagonalNormal, FullNormal, StandardNormal
 from ancestral.distributions.head import Head
 from ancestral.distributions.kl import has_closed_form_kl, kl_terms

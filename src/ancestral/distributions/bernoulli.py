@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch import distributions as td
 
-from ancestral.distributions.bernoulli_log_prob import LINEAR, bernoulli_log_prob
 from ancestral.distributions.cells import CellHead, single
+from ancestral.distributions.fused_bernoulli import LINEAR, bernoulli_log_prob
 from ancestral.distributions.scales import moments
 from ancestral.distributions.support import ZERO_ONE, Support
 

@@ -38,6 +38,7 @@ __all__ = ["DensityEstimator"]
 
 _WEIGHTS, _STATISTICS, _SAMPLES = 11, 12, 13  # streams of derived seeds
 _ROWS = 500  # rows that are scored or encoded at once
+_STATISTICS_CELLS = 20_000_000  # for means and scales: 80 MB in float32
 
 
 class DensityEstimator:
@@ -208,6 +209,10 @@ class DensityEstimator:
         """`encode`, under scikit-learn's name."""
         return self.encode(X)
 
+    def fit_transform(self, X: Any, y: None = None) -> np.ndarray:  # noqa: N803
+        """`fit`, then `encode` the same rows."""
+        return self.fit(X, y).encode(X)
+
     def reconstruct(self, X: Any) -> np.ndarray:
         """E[x | z] at the mean of q(z | x), [rows, *shape]; missing cells are filled in."""
         decoded = [self._decoded(_codes(self, b)) for b in self._batches(X)]
@@ -259,14 +264,13 @@ class DensityEstimator:
         return self
 
     def __sklearn_tags__(self) -> Tags:
-        from sklearn.utils import InputTags, Tags, TargetTags
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
             estimator_type="density_estimator",
             target_tags=TargetTags(required=False),
-            transformer_tags=None,
+            transformer_tags=TransformerTags(preserves_dtype=[]),
             input_tags=InputTags(allow_nan=True),
-            non_deterministic=False,
         )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -334,15 +338,16 @@ def _codes(estimator: DensityEstimator, batch: Batch) -> Tensor:
 
 def _initialize(parts: Assembly, source: Source, seed: int) -> None:
     """Let each part set what it takes from the data: units first, since others rest on them."""
-    batch = source.sample_rows(20_000, seed)
+    rows = min(20_000, max(100, _STATISTICS_CELLS // source.spec.num_dims))
+    batch = source.sample_rows(rows, seed)
     modules = [*parts.model.modules(), *(parts.posterior.modules() if parts.posterior else ())]
     dependent = [m for m in modules if isinstance(m, DataDependent)]
     # inner parts come after outer ones in `modules`; a likelihood needs its units to be set
     for module in reversed(dependent):
         module.initialize(batch.x, batch.observed)
     if parts.posterior is not None and isinstance(parts.model, LatentVariableModel):
-        for rows in source.ordered(_ROWS):
-            if not parts.posterior.begin(parts.model, rows):
+        for some in source.ordered(_ROWS):
+            if not parts.posterior.begin(parts.model, some):
                 break
 
 

@@ -175,8 +175,8 @@ def _std_error(values: Tensor) -> float:
 
 def _tails(evidence: Estimate) -> Tails | None:
     khat, threshold = evidence.khat, evidence.khat_threshold
-    if khat is None or threshold is None:
-        return None
+    if khat is None or threshold is None or bool((khat == math.inf).all()):
+        return None  # too few samples to fit a tail to: `_warnings` says so
     khat = khat.double()
     median, largest = float(khat.median()), float(khat.max())
     return Tails(
@@ -204,6 +204,11 @@ def _warnings(
             f"{num_broken} of {len(evidence)} data have no finite log p: the model gives them "
             "no probability, or its numbers overflowed"
         )
+    if evidence.num_samples is not None and khat is None:
+        found.append(
+            f"{evidence.num_samples} importance samples are too few to tell how good log p is; "
+            "take 100 at least"
+        )
     if khat is not None and khat.share_above_threshold > _MANY_HEAVY_TAILS:
         found.append(
             f"k-hat is above {khat.threshold:.2f} for {khat.share_above_threshold:.0%} of the "
@@ -222,7 +227,7 @@ def _notes(source: Source, *, has_gaps: bool) -> tuple[str, ...]:
             "the integers were dequantised with noise, so log p is a lower bound on that of the "
             "integers"
         )
-    if _is_continuous(source.spec):
+    elif _is_continuous(source.spec):
         found.append(
             "the data are continuous: log p and bits per dimension are densities, relative to "
             "the units of the data, and may have either sign"

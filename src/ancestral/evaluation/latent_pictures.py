@@ -20,7 +20,7 @@ __all__ = ["latent_pictures"]
 
 _ROWS_AT_ONCE = 500
 _LARGEST_PLANE = 1400  # pixels of the data's own
-_MOST_TILES, _FEWEST_TILES = 20, 6
+_MOST_TILES, _MOST_TILES_OF_A_SLICE, _FEWEST_TILES = 20, 12, 6
 
 
 def latent_pictures(
@@ -28,7 +28,8 @@ def latent_pictures(
 ) -> list[Picture]:
     """What there is to see of z; nothing for models without latent variables."""
     is_autoencoder = isinstance(model, Autoencoder)
-    if not is_autoencoder and not (isinstance(model, LatentVariableModel) and posterior):
+    has_posterior = isinstance(model, LatentVariableModel) and posterior is not None
+    if not is_autoencoder and not has_posterior:
         return []
     means = _all_means(model, posterior, material.rows)
     pictures = []
@@ -96,7 +97,8 @@ def _plane(model: LatentVariableModel, means: Tensor, material: Material) -> lis
         return []
     pixels = Pixels(material.spec, material.rows)
     height, width, _ = pixels.shape
-    tiles = max(_FEWEST_TILES, min(_MOST_TILES, _LARGEST_PLANE // max(height, width)))
+    most = _MOST_TILES if means.shape[1] == 2 else _MOST_TILES_OF_A_SLICE
+    tiles = max(_FEWEST_TILES, min(most, _LARGEST_PLANE // max(height, width)))
     first, second = means.double().var(0).topk(2).indices.sort().values.tolist()
     share = (torch.arange(tiles, dtype=means.dtype, device=means.device) + 0.5) / tiles
     ticks = torch.special.ndtri(share)

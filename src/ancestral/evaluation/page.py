@@ -23,27 +23,30 @@ h2 { font-size: 1.2rem; margin: 2.4rem 0 .8rem; padding-top: .8rem;
 p, ul { max-width: 44rem; margin: .5rem 0; }
 .lead { color: var(--soft); margin: 0 0 1.4rem; }
 .numbers { display: grid; gap: .8rem; margin: 0;
-  grid-template-columns: repeat(auto-fit, minmax(13.5rem, 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); }
 .numbers > div { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: .8rem 1rem; }
 .numbers dt { color: var(--soft); font-size: .9rem; }
 .numbers dd { margin: 0; }
-.value { font-size: 1.55rem; font-weight: 650; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
-.value small { font-size: .95rem; font-weight: 400; color: var(--soft); }
+.value { font-size: 1.5rem; line-height: 1.3; font-weight: 650; overflow-wrap: normal;
+  font-variant-numeric: tabular-nums; }
+.value b { font-weight: inherit; }
+.value small { font-size: .9rem; font-weight: 400; color: var(--soft); white-space: nowrap; }
 .meaning { font-size: .9rem; color: var(--soft); }
 .warning { background: var(--warn-ground); color: var(--warn); border-left: 4px solid;
   border-radius: .3rem; padding: .6rem .9rem; margin: .8rem 0; max-width: 44rem; }
-.pictures { display: grid; gap: 1rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-figure { margin: 0; max-width: 38rem; background: #ffffff; color: #22272e;
-  border: 1px solid var(--line); border-radius: .6rem; padding: .5rem; }
+.pictures { columns: 2 25rem; column-gap: 1.6rem; margin-top: 2.4rem; }
+.pictures section { break-inside: avoid; }
+.pictures section.long { break-inside: auto; }
+.pictures h2 { break-after: avoid; margin-top: 0; }
+figure { margin: 0 0 1.4rem; max-width: 38rem; background: #ffffff; color: #22272e;
+  border: 1px solid var(--line); border-radius: .6rem; padding: .5rem; break-inside: avoid; }
 figure svg, figure img { display: block; width: 100%; height: auto; }
 figcaption { color: #4a525c; font-size: .9rem; line-height: 1.45; padding: .5rem .3rem .2rem; }
 table { border-collapse: collapse; width: 100%; max-width: 44rem; font-size: .93rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0;
   border-bottom: 1px solid var(--line); }
-th { font-weight: 500; color: var(--soft); }
+th { font-weight: 500; color: var(--soft); width: 45%; overflow-wrap: break-word; }
 summary { cursor: pointer; color: var(--accent); }
 pre { white-space: pre-wrap; font-size: .85rem; background: var(--card); padding: .8rem;
   border: 1px solid var(--line); border-radius: .4rem; }
@@ -52,8 +55,8 @@ footer { color: var(--soft); font-size: .9rem; margin-top: 3rem; }
   --card: #fff; --line: #bbb; --warn: #663800; --warn-ground: #fff; }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   h2 { break-after: avoid; } figure, .warning, .numbers > div, tr { break-inside: avoid; }
-  figure { max-width: 12cm; border: none; padding: 0; } .pictures { display: block; }
-  .pictures figure { margin-bottom: .6cm; } }
+  .pictures { columns: auto; } figure { max-width: 11.5cm; border: none; padding: 0; }
+  details::details-content { content-visibility: visible; display: block; } }
 """
 
 

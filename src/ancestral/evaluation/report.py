@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 
 from ancestral.evaluation.page import document
 from ancestral.evaluation.picture import Picture, PictureSet, Section
-from ancestral.evaluation.result import Evaluation, Number
+from ancestral.evaluation.result import ErrorOfReconstruction, Evaluation, Number
 from ancestral.plots import png_fragment, save, svg_fragment
 
 __all__ = ["ReportContent", "write_report"]
@@ -66,16 +67,14 @@ def _body(content: ReportContent) -> str:
     parts = [f"<h1>{escape(content.title)}</h1>"]
     if evaluation is not None:
         parts += [_lead(evaluation), _headline(evaluation)]
-        parts += [f'<p class="warning" role="note">{escape(w)}</p>' for w in evaluation.warnings]
+        parts += [
+            f'<p class="warning" role="note">{escape(_sentence(w))}</p>'
+            for w in evaluation.warnings
+        ]
         parts.append(_list(evaluation.notes))
     parts.append(_section("The model", _paragraphs(content.model)))
     parts.append(_section("The data", _paragraphs(content.data)))
-    for section in Section:
-        found = [p for p in content.pictures.drawn if p.section is section]
-        why_not = content.pictures.omitted if section is Section.SAMPLES else []
-        pictures = "".join(_picture(p) for p in found)
-        inside = _paragraphs(why_not) + (pictures and f'<div class="pictures">{pictures}</div>')
-        parts.append(_section(section, inside))
+    parts.append(_gallery(content.pictures))
     if evaluation is not None:
         parts.append(_section("All numbers", _numbers_table(evaluation)))
     parts.append(_section("Configuration", _table(_flattened(content.configuration))))
@@ -86,6 +85,18 @@ def _body(content: ReportContent) -> str:
     if content.footer:
         parts.append(f"<footer>{escape(content.footer)}</footer>")
     return "\n".join(part for part in parts if part)
+
+
+def _gallery(pictures: PictureSet) -> str:
+    """All pictures by section, with the reasons for those that are missing."""
+    parts = []
+    for section in Section:
+        found = [p for p in pictures.drawn if p.section is section]
+        why_not = _paragraphs(pictures.omitted) if section is Section.SAMPLES else ""
+        # a section of several figures may be parted between columns, one of a single may not
+        name = "long" if len(found) > 1 else "short"
+        parts.append(_section(section, why_not + "".join(map(_picture, found)), name))
+    return f'<div class="pictures">{"".join(parts)}</div>' if any(parts) else ""
 
 
 def _lead(evaluation: Evaluation) -> str:
@@ -115,7 +126,7 @@ def _headline(evaluation: Evaluation) -> str:
         cards.append(_card("ELBO", _with_error(evaluation.elbo), "nats per datum", meaning))
     if evaluation.reconstruction_error is not None:
         error = evaluation.reconstruction_error
-        value = f"{_text(error.value)} ± {_text(error.std_error)}"
+        value = _with_error(error)
         meaning = "Mean of -log p(x | z) at the code of x. Not a likelihood. Lower is better."
         cards.append(_card("Reconstruction error", value, "nats per datum", meaning))
     if evaluation.active_units is not None:
@@ -127,8 +138,9 @@ def _headline(evaluation: Evaluation) -> str:
 
 def _card(name: str, value: str, unit: str, meaning: str) -> str:
     small = f" <small>{escape(unit)}</small>" if unit else ""
+    number = f'<span class="value"><b>{escape(value)}</b>{small}</span>'
     return (
-        f'<div><dt>{escape(name)}</dt><dd><span class="value">{escape(value)}{small}</span>'
+        f"<div><dt>{escape(name)}</dt><dd>{number}"
         f'<div class="meaning">{escape(meaning)}</div></dd></div>'
     )
 
@@ -137,19 +149,24 @@ def _numbers_table(evaluation: Evaluation) -> str:
     entries = evaluation.to_dict()
     for shown_elsewhere in ("kl_per_dim", "warnings", "notes"):
         entries.pop(shown_elsewhere, None)
-    return _table(_flattened(entries))
+    return _table([row for row in _flattened(entries) if row[1] not in ("", "None")])
 
 
-def _with_error(number: Number) -> str:
-    return f"{_text(number.value)} ± {_text(number.std_error)}"
+def _with_error(number: Number | ErrorOfReconstruction) -> str:
+    # a narrow card may break the line before the sign, not after it
+    return f"{_text(number.value)} ±\N{NO-BREAK SPACE}{_text(number.std_error)}"
 
 
 def _text(value: float | None, digits: int = 2) -> str:
-    return "unknown" if value is None else f"{value:,.{digits}f}".replace("-", _MINUS)
+    if value is None or not math.isfinite(value):
+        return "unknown"
+    return f"{value:,.{digits}f}".replace("-", _MINUS)
 
 
-def _section(heading: str, inside: str) -> str:
-    return f"<section>\n<h2>{escape(heading)}</h2>\n{inside}\n</section>" if inside else ""
+def _section(heading: str, inside: str, name: str = "text") -> str:
+    if not inside:
+        return ""
+    return f'<section class="{name}">\n<h2>{escape(heading)}</h2>\n{inside}\n</section>'
 
 
 def _paragraphs(sentences: Iterable[str]) -> str:
@@ -157,8 +174,12 @@ def _paragraphs(sentences: Iterable[str]) -> str:
 
 
 def _list(sentences: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(s[:1].upper() + s[1:])}.</li>" for s in sentences)
+    items = "".join(f"<li>{escape(_sentence(s))}</li>" for s in sentences)
     return f"<ul>{items}</ul>" if items else ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _picture(picture: Picture) -> str:
@@ -181,7 +202,12 @@ def _table(rows: Sequence[tuple[str, str]]) -> str:
     if not rows:
         return ""
     lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        f'<tr><th scope="row">{_breakable(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in rows
     )
     return f"<table><tbody>{lines}</tbody></table>"
+
+
+def _breakable(name: str) -> str:
+    """A dotted name that may be broken after its dots and underscores, on narrow screens."""
+    return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")

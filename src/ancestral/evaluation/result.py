@@ -68,8 +68,8 @@ class Number:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "value": _finite(self.value),
-            "std_error": _finite(self.std_error),
+            "value": self.value,
+            "std_error": self.std_error,
             "kind": self.kind,
             "unit": "nats",
             "samples": self.samples,
@@ -91,8 +91,8 @@ class ErrorOfReconstruction:
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the unit says that this is no likelihood."""
         return {
-            "value": _finite(self.value),
-            "std_error": _finite(self.std_error),
+            "value": self.value,
+            "std_error": self.std_error,
             "unit": "nats of -log p(x | z = encode(x)), a reconstruction error, not a likelihood",
         }
 
@@ -111,8 +111,8 @@ class Tails:
 class EffectiveSamples:
     """Effective sample size of the importance weights over the data."""
 
-    median: float
-    min: float
+    median: float | None
+    min: float | None
 
 
 @dataclass(frozen=True)
@@ -160,15 +160,14 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: what does not apply is left out, and every number is finite or null."""
-        setting = asdict(self.setting)
         entries = {
-            **setting,
+            **asdict(self.setting),
             "n": self.n,
             "log_prob": self.log_prob and self.log_prob.to_dict(),
-            "bits_per_dim": _finite(self.bits_per_dim),
+            "bits_per_dim": self.bits_per_dim,
             "elbo": self.elbo and self.elbo.to_dict(),
-            "reconstruction": _finite(self.reconstruction),
-            "kl": _finite(self.kl),
+            "reconstruction": self.reconstruction,
+            "kl": self.kl,
             "reconstruction_error": self.reconstruction_error
             and self.reconstruction_error.to_dict(),
             "khat": self.khat and asdict(self.khat),
@@ -180,7 +179,7 @@ class Evaluation:
             "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
-        return {name: entry for name, entry in entries.items() if entry is not None}
+        return _finite({name: entry for name, entry in entries.items() if entry is not None})
 
     @staticmethod
     def from_dict(d: Mapping[str, Any], values: np.ndarray | None = None) -> Evaluation:
@@ -208,9 +207,13 @@ class Evaluation:
         )
 
 
-def _finite(value: float | None) -> float | None:
-    """JSON has no NaN and no infinity."""
-    return value if value is not None and math.isfinite(value) else None
+def _finite(entry: Any) -> Any:
+    """The same with null for NaN and infinity, which JSON does not have."""
+    if isinstance(entry, dict):
+        return {name: _finite(part) for name, part in entry.items()}
+    if isinstance(entry, list):
+        return [_finite(part) for part in entry]
+    return None if isinstance(entry, float) and not math.isfinite(entry) else entry
 
 
 def _number(value: float | None) -> float:

@@ -16,6 +16,7 @@ from ancestral.plots import Marginal, column_means, correlation_matrices, margin
 __all__ = ["table_pictures"]
 
 _MAX_MARGINALS, _MAX_CORRELATED = 12, 30
+_OF_ONE_UNIT = (Kind.BINARY, Kind.COUNT, Kind.LEVELS, Kind.UNIT)  # so that means compare
 _FEWEST_SAMPLES, _MOST_SAMPLES = 500, 2000
 
 
@@ -31,10 +32,9 @@ def table_pictures(model: nn.Module, material: Material) -> PictureSet:
     data = _with_gaps(material.rows)
     columns = spec.columns or _unnamed_columns(spec)
     pictures = []
-    is_binary_vector = spec.kind is Kind.BINARY
-    if not is_binary_vector:
+    if spec.kind is not Kind.BINARY:
         pictures.append(_marginals(columns, data, samples))
-    if spec.columns is None and (is_binary_vector or len(columns) > _MAX_MARGINALS):
+    if spec.kind in _OF_ONE_UNIT:
         pictures.append(_means(spec, data, samples))
     pictures += _correlations(columns, data, samples)
     return PictureSet(pictures, [])
@@ -84,14 +84,15 @@ def _category_names(column: Column) -> tuple[str, ...] | None:
 
 def _means(spec: Specification, data: np.ndarray, samples: np.ndarray) -> Picture:
     observed = np.isfinite(data).any(0)
-    what = "share of ones" if spec.kind is Kind.BINARY else "mean of a column"
-    figure = column_means(
-        np.nanmean(data[:, observed], 0), samples[:, observed].mean(0), quantity=what
-    )
+    of_data, of_samples = np.nanmean(data[:, observed], 0), samples[:, observed].mean(0)
+    what = "share of ones" if spec.kind is Kind.BINARY else "mean"
+    if spec.kind is Kind.COUNT:  # from one in a thousand to thousands
+        of_data, of_samples, what = np.log1p(of_data), np.log1p(of_samples), "log(1 + mean)"
     caption = (
-        f"One dot for each of {int(observed.sum()):,} columns: the {what} under "
-        f"{len(data):,} held-out rows and under {len(samples):,} samples. On the line they agree."
+        f"One dot for each of {len(of_data):,} columns: the {what} of {len(data):,} held-out "
+        f"rows and of {len(samples):,} samples. On the line they agree."
     )
+    figure = column_means(of_data, of_samples, quantity=what)
     return Picture("column-means", Section.SAMPLES, caption, figure)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import AffineTransform, Distribution, TransformedDistribution
 
 from ancestral.core import Conditional, DataDependent
+from ancestral.core.shapes import expect_event
 from ancestral.distributions import Head
 from ancestral.models.units import Units
 
@@ -17,7 +18,8 @@ class NetworkConditional(Conditional, DataDependent):
     """p(x | c) = head(network(c)), in the data's own units: a decoder, for one.
 
     Args:
-        network: [..., *context] -> [..., head.num_features] or [..., *head.feature_shape].
+        network: [..., *context] -> [..., head.num_features], or [..., *head.feature_shape] where
+            that cannot be taken for the former; a shape such as (1, D) can, and must come flat.
         head: features -> distribution.
         units: the bijection from the data's units to the head's; None if they are the same.
 
@@ -41,10 +43,10 @@ class NetworkConditional(Conditional, DataDependent):
         if context is None:
             raise TypeError("this conditional needs a context")
         output = self.network(context)
-        shape = self.head.feature_shape
-        if tuple(output.shape[output.ndim - len(shape) :]) == shape:
-            return output
-        return output.unflatten(-1, shape)
+        if output.shape[-1] == self.head.num_features:
+            return output.unflatten(-1, self.head.feature_shape)
+        expect_event(output, self.head.feature_shape, "network output")
+        return output
 
     def forward(self, context: Tensor | None = None) -> Distribution:
         """The distribution of x given the context."""
@@ -69,6 +71,11 @@ class NetworkConditional(Conditional, DataDependent):
         """E[x | c]."""
         mean = self.head.mean(self.features(context))
         return mean if self.units is None else self.units.inverse(mean)
+
+    def representative(self, context: Tensor) -> Tensor:
+        """E[x | c], but the likeliest code where codes have no order."""
+        value = self.head.representative(self.features(context))
+        return value if self.units is None else self.units.inverse(value)
 
     def sample(self, context: Tensor) -> Tensor:
         """One draw of x for each context."""

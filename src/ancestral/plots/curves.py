@@ -49,10 +49,10 @@ def learning_curves(panels: Sequence[CurvePanel], best_epoch: float | None = Non
     bottom = grid[-1, 0]
     bottom.set_xlabel("epoch", fontsize=TEXT_SIZE, color=INK)
     bottom.xaxis.get_major_locator().set_params(integer=True, nbins=6)
-    if len(panels[0].train[0]) and len(panels[0].valid[0]):
-        legend(grid[0, 0], "lower right")
     if best_epoch is not None:
-        _name_best(grid[0, 0], panels[0], best_epoch)
+        _mark_best(grid[0, 0], panels[0], best_epoch)
+    if grid[0, 0].get_legend_handles_labels()[0]:
+        legend(grid[0, 0], "best")
     figure.align_ylabels()
     return figure
 
@@ -97,21 +97,9 @@ def _limits(panel: CurvePanel) -> tuple[float, float] | None:
     return low - margin, high + margin
 
 
-def _name_best(axes: Axes, panel: CurvePanel, best_epoch: float) -> None:
+def _mark_best(axes: Axes, panel: CurvePanel, best_epoch: float) -> None:
     epochs, values = panel.valid if len(panel.valid[0]) else panel.train
     at_best = [v for e, v in zip(epochs, values, strict=True) if e == best_epoch]
-    if not at_best:
-        return
-    axes.plot([best_epoch], at_best[-1:], "o", color=INK, markersize=6, zorder=5)
-    left_half = best_epoch < np.mean([min(epochs), max(epochs)])
-    axes.annotate(
-        f"best: epoch {best_epoch:g}, {at_best[-1]:.2f}".replace("-", "\N{MINUS SIGN}"),
-        (best_epoch, at_best[-1]),
-        xytext=(8 if left_half else -8, -16),
-        textcoords="offset points",
-        ha="left" if left_half else "right",
-        va="top",
-        fontsize=TEXT_SIZE,
-        color=INK,
-        bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"},
-    )
+    if at_best:
+        text = f"best: epoch {best_epoch:g}, {at_best[-1]:.2f}".replace("-", "\N{MINUS SIGN}")
+        axes.plot([best_epoch], at_best[-1:], "o", color=INK, markersize=6, zorder=5, label=text)

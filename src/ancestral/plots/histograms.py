@@ -32,7 +32,9 @@ def log_prob_histogram(values: Mapping[str, np.ndarray], quantity: str = "log p(
     together = np.concatenate(list(finite.values()))
     low, high = np.percentile(together, 0.5), together.max()
     bins = np.linspace(low, high if high > low else low + 1.0, 41)
-    for (name, numbers), colour in zip(finite.items(), _COLOURS, strict=False):
+    # training data last, so that they have the colour they have in learning curves
+    ordered = sorted(finite.items(), key=lambda item: item[0] == "train")
+    for (name, numbers), colour in zip(ordered, _COLOURS, strict=False):
         mean = numbers.mean()
         error = numbers.std(ddof=1) / np.sqrt(len(numbers)) if len(numbers) > 1 else np.nan
         text = f"{name}: mean {mean:.2f} ± {error:.2f}".replace("-", "\N{MINUS SIGN}")
@@ -49,6 +51,7 @@ def log_prob_histogram(values: Mapping[str, np.ndarray], quantity: str = "log p(
         )
         axes.axvline(mean, color=colour, linewidth=1.8, linestyle=(0, (4, 2)))
     tidy(axes, xlabel=f"{quantity} of a datum, nats", ylabel="share of the data")
-    axes.margins(y=0.05)
+    margin = 0.02 * (bins[-1] - bins[0])
+    axes.set_xlim(bins[0] - margin, bins[-1] + margin)  # a mean that outliers pull may be outside
     legend(axes, "lower left", anchor=(0.0, 1.0))
     return figure

@@ -72,7 +72,8 @@ def image_grids(grids: Sequence[tuple[str, np.ndarray]], num_columns: int) -> Fi
     tiles = [mosaic(images, num_columns) for _, images in grids]
     aspect = max(t.shape[0] / t.shape[1] for t in tiles)
     width = WIDTH / len(tiles)
-    figure = new_figure(width * aspect + 0.3)
+    figure = new_figure(width * aspect + 0.32)
+    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # pyright: ignore
     row = figure.subplots(1, len(tiles), squeeze=False)[0]
     for axes, (title, _), tile in zip(row, grids, tiles, strict=True):
         _show(axes, tile)
@@ -92,7 +93,7 @@ def image_rows(rows: Sequence[ImageRow]) -> Figure:
     pieces = [p for strip in strips for p in (between, strip)][1:]
     picture = np.concatenate(pieces)
     labelled = any(row.label for row in rows)
-    room = 1.15 if labelled else 0.0
+    room = 0.95 if labelled else 0.0
     figure = new_figure((WIDTH - room) * picture.shape[0] / picture.shape[1] + 0.1)
     axes = figure.subplots()
     _show(axes, picture)

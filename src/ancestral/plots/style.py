@@ -86,7 +86,7 @@ def tidy(axes: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "") -> 
 def legend(
     axes: Axes, loc: str, anchor: tuple[float, float] | None = None, num_columns: int = 1
 ) -> None:
-    """A legend without a frame.
+    """A legend without a frame, on paper that lets little through.
 
     Args:
         axes: whose labelled artists are named.
@@ -100,7 +100,9 @@ def legend(
         ncols=num_columns,
         fontsize=TEXT_SIZE,
         labelcolor=INK,
-        frameon=False,
+        facecolor=PAPER,
+        edgecolor="none",
+        framealpha=0.85,
         handlelength=1.4,
         handletextpad=0.5,
         columnspacing=1.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ancestral.core import DataError, Kind, Specification
+from ancestral.core import DataError, Specification
 from ancestral.estimator import Assembly
 from ancestral.inference.objectives import ClosedForm
 from ancestral.inference.posteriors import ExactPosterior
@@ -21,7 +21,7 @@ def ppca(spec: Specification, *, latent_size: int = 10) -> Assembly:
         spec: what the data are: real numbers, with or without gaps.
         latent_size: latent variables, fewer than cells.
     """
-    if spec.kinds != {Kind.REAL}:
+    if any(kind.is_discrete for kind in spec.kinds):
         kinds = ", ".join(sorted(spec.kinds))
         raise DataError(
             f"ppca needs real numbers, got cells of kind {kinds}",

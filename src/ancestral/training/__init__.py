@@ -1,6 +1,6 @@
 """Fitting: the loop, its configuration, checkpoints and history."""
 
-from ancestral.training.config import Precision, Schedule, TrainingConfig
+from ancestral.training.config import Schedule, TrainingConfig
 from ancestral.training.history import History, MetricsWriter, TensorBoardMetrics
 from ancestral.training.loop import LossModule, Outcome, train
 from ancestral.training.reporting import (
@@ -18,7 +18,6 @@ __all__ = [
     "LossModule",
     "MetricsWriter",
     "Outcome",
-    "Precision",
     "ProgressReporter",
     "Reporter",
     "Schedule",

@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ancestral.core import OptionError
+from ancestral.core import OptionError, Precision
 
-__all__ = ["Precision", "Schedule", "TrainingConfig"]
-
-
-class Precision(StrEnum):
-    """Arithmetic of the networks; likelihoods and optimisers always work in float32."""
-
-    FLOAT32 = "float32"
-    BF16 = "bf16"
+__all__ = ["Schedule", "TrainingConfig"]
 
 
 class Schedule(StrEnum):
@@ -45,7 +38,7 @@ class TrainingConfig:
             validated and kept; 0 for none.
         patience: epochs without a better validation bound until training stops; None: as long
             as 3,000 steps and at least 15 epochs; 0 for no early stopping.
-        precision: bf16 runs matrix products in bfloat16.
+        precision: bf16 runs matrix products in bfloat16; auto does where it is fast.
         compile: pass the loss through `torch.compile` (the first steps take up to a minute).
         checkpoint_seconds: time between checkpoints.
         seed: of weights, permutations and noise.
@@ -61,7 +54,7 @@ class TrainingConfig:
     clip_norm: float | None = None
     averaging: float = 0.999
     patience: int | None = None
-    precision: Precision = Precision.FLOAT32
+    precision: Precision = Precision.AUTO
     compile: bool = False
     checkpoint_seconds: float = 30.0
     seed: int = 0

@@ -11,11 +11,11 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from ancestral.core import Batch, derived_seed, seeded
+from ancestral.core import Batch, derived_seed, matrix_products, seeded
 from ancestral.inference.objectives import Loss, Objective
 from ancestral.inference.posteriors import Posterior
 from ancestral.training.compiling import compiled, validation_kept
-from ancestral.training.config import Precision, TrainingConfig
+from ancestral.training.config import TrainingConfig
 from ancestral.training.guard import FiniteGuard
 from ancestral.training.history import History, MetricsWriter
 from ancestral.training.reporting import Position, Reporter, Silent
@@ -112,7 +112,8 @@ def train(
     """
     reporter = reporter or Silent()
     config = config.resolved(len(source))
-    device = next(module.parameters()).device
+    weight = next(module.parameters())
+    device = weight.device
     steps_per_epoch = config.steps_per_epoch(len(source))
     num_steps = (config.epochs or 0) * steps_per_epoch
     state = TrainingState.start(module, config, folder)
@@ -132,9 +133,7 @@ def train(
                 )
                 for batch in batches:
                     _set_noise(derived_seed(config.seed, _NOISE, state.step), device)
-                    with torch.autocast(
-                        device.type, torch.bfloat16, enabled=config.precision is Precision.BF16
-                    ):
+                    with matrix_products(config.precision, weight):
                         loss = loss_of(batch, state.step)
                     if guard.watch(loss.value, state.step):
                         raise guard.error(module, batch, loss, guard.first_bad_step(state.step))

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from ancestral.core import Batch, Estimate, IncompatibleChoices, NotExact
+from ancestral.core import Batch, Estimate, IncompatibleChoices, NotExact, Precision
 from ancestral.inference.evidence.importance import importance_sampled
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
@@ -50,10 +50,12 @@ class Importance:
     Args:
         num_samples: for each datum.
         seed: of the samples.
+        precision: of the networks' matrix products.
     """
 
     num_samples: int = 1000
     seed: int = 0
+    precision: Precision = Precision.FLOAT32
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batches: Iterable[Batch]
@@ -67,7 +69,12 @@ class Importance:
                 f"{type(model).__name__} and {type(posterior).__name__}"
             )
         return importance_sampled(
-            model, posterior, batches, num_samples=self.num_samples, seed=self.seed
+            model,
+            posterior,
+            batches,
+            num_samples=self.num_samples,
+            seed=self.seed,
+            precision=self.precision,
         )
 
 

@@ -34,7 +34,7 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, z: Tensor) -> Tensor:
         """X rebuilt from z, [..., *x]."""
-        return self.decoder.mean(z)
+        return self.decoder.representative(z)
 
     def reconstruction_error(self, batch: Batch) -> Tensor:
         """-log p(x | z) at z = encode(x), [batch]; not a likelihood of x."""

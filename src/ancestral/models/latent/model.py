@@ -65,5 +65,5 @@ class LatentVariableModel(nn.Module):
         return self.prior().sample((num_samples,))
 
     def reconstruct(self, z: Tensor) -> Tensor:
-        """E[x | z], [..., *x]."""
-        return self.likelihood.mean(z)
+        """E[x | z], or the likeliest code where codes have no order, [..., *x]."""
+        return self.likelihood.representative(z)

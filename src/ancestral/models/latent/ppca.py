@@ -40,7 +40,7 @@ class ProbabilisticPCA(LatentVariableModel):
         num_dims = math.prod(shape)
         if not 1 <= latent_size < num_dims:
             raise DataError(
-                f"expected 1 <= latent_size < {num_dims} (cells of a datum), got {latent_size}",
+                f"expected 1 <= latent_size < n_features = {num_dims}, got {latent_size}",
                 hint="a probabilistic PCA needs fewer latent variables than cells",
             )
         network = _LinearGaussian(latent_size, num_dims)
@@ -115,7 +115,8 @@ class ProbabilisticPCA(LatentVariableModel):
         rows = self._flat(x).double()
         if len(rows) <= latent_size:
             raise DataError(
-                f"expected more rows than latent variables ({latent_size}), got {len(rows)}"
+                f"expected more rows than latent variables ({latent_size}), "
+                f"got n_samples = {len(rows)}"
             )
         if observed is None:
             loc = rows.mean(0)

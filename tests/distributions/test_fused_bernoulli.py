@@ -82,3 +82,17 @@ def test_head_flattens_images_and_accepts_scalars():
     torch.testing.assert_close(Bernoulli((4, 3)).log_prob(logits, x), expected)
     logits, x = case((5, 1), (5,))
     torch.testing.assert_close(Bernoulli(()).log_prob(logits, x), reference(logits, x[:, None]))
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 300.0])
+@pytest.mark.parametrize("num_dims", [3, 8, 21])
+def test_many_samples_of_logits_for_one_x(scale, num_dims):
+    """The short cut for codes, where products underflow too, and for x that are no codes."""
+    logits, x = case((12, 5, num_dims), (5, num_dims), scale)
+    for values in (x, 0.25 + 0.5 * x):
+        expected = -F.binary_cross_entropy_with_logits(
+            logits, values.expand_as(logits), reduction="none"
+        ).sum(-1)
+        torch.testing.assert_close(
+            bernoulli_log_prob(logits, values), expected, rtol=1e-9, atol=1e-6
+        )

@@ -1,0 +1,266 @@
+"""What every recipe of the registry must do, on data of every kind it accepts."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+import ancestral
+from ancestral.core import (
+    AncestralError,
+    Column,
+    DataError,
+    Kind,
+    NotExact,
+    OptionError,
+    RunError,
+    ShapeError,
+    Specification,
+)
+from ancestral.data import TensorSource
+from ancestral.models import LatentVariableModel
+
+SMALL = {
+    "vae": {"hidden_size": 8, "num_blocks": 1, "latent_size": 2},
+    "iwae": {"hidden_size": 8, "num_blocks": 1, "latent_size": 2, "num_samples": 3},
+    "conv_vae": {"channels": 4, "latent_size": 2},
+    "autoencoder": {"hidden_size": 8, "num_blocks": 1, "latent_size": 2},
+    "ppca": {"latent_size": 2},
+}
+NUM_ROWS = 60
+
+
+def _table() -> TensorSource:
+    rng = np.random.default_rng(0)
+    columns = (
+        Column("sex", Kind.BINARY),
+        Column("colour", Kind.CATEGORICAL, 3, ("blue", "green", "red")),
+        Column("grade", Kind.LEVELS, 5),
+        Column("visits", Kind.COUNT),
+        Column("height", Kind.REAL),
+        Column("income", Kind.POSITIVE),
+        Column("share", Kind.UNIT),
+    )
+    rows = np.stack(
+        [
+            rng.integers(0, 2, NUM_ROWS),
+            rng.integers(0, 3, NUM_ROWS),
+            rng.integers(0, 5, NUM_ROWS),
+            rng.poisson(3, NUM_ROWS),
+            rng.normal(170, 10, NUM_ROWS),
+            rng.lognormal(8, 1, NUM_ROWS),
+            rng.uniform(0, 1, NUM_ROWS),
+        ],
+        1,
+    )
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    return TensorSource(rows, Specification(None, (7,), columns=columns, missing=True))
+
+
+def _image(kind: Kind, shape: tuple[int, ...], num_levels: int | None = None) -> TensorSource:
+    rng = np.random.default_rng(1)
+    top = 2 if kind is Kind.BINARY else num_levels
+    rows = rng.integers(0, top, (NUM_ROWS, *shape)).astype(np.uint8)
+    return TensorSource(rows, Specification(kind, shape, num_levels))
+
+
+def _reals(missing: bool) -> TensorSource:
+    rng = np.random.default_rng(2)
+    rows = rng.normal(5.0, 3.0, (NUM_ROWS, 6)) @ rng.normal(size=(6, 6))
+    if missing:
+        rows[rng.random(rows.shape) < 0.3] = np.nan
+    return TensorSource(rows, Specification(Kind.REAL, (6,), missing=missing))
+
+
+def _counts() -> TensorSource:
+    rows = np.random.default_rng(3).poisson(2.0, (NUM_ROWS, 9)).astype(np.int64)
+    return TensorSource(rows, Specification(Kind.COUNT, (9,)))
+
+
+SOURCES = {
+    "table": _table,
+    "binary": lambda: _image(Kind.BINARY, (6, 5)),
+    "levels": lambda: _image(Kind.LEVELS, (6, 5), 256),
+    "colour": lambda: _image(Kind.LEVELS, (8, 8, 3), 256),
+    "reals": lambda: _reals(False),
+    "gaps": lambda: _reals(True),
+    "counts": _counts,
+}
+ACCEPTS = {
+    "vae": set(SOURCES),
+    "iwae": set(SOURCES),
+    "autoencoder": set(SOURCES),
+    "conv_vae": {"binary", "levels", "colour"},
+    "ppca": {"reals", "gaps"},
+}
+PAIRS = [(name, data) for name in ancestral.REGISTRY for data in sorted(SOURCES)]
+
+
+def _fitted(name, data, **options):
+    settings = SMALL[name] | {"epochs": 2, "batch_size": 25, "seed": 4} | options
+    return ancestral.build(name, **settings).fit(SOURCES[data]())
+
+
+def test_every_recipe_is_covered_here():
+    assert set(SMALL) == set(ACCEPTS) == set(ancestral.REGISTRY)
+
+
+@pytest.mark.parametrize(("name", "data"), PAIRS)
+def test_fit_and_ask_or_refuse_with_a_hint(name, data, single_precision):
+    source = SOURCES[data]()
+    if data not in ACCEPTS[name]:
+        with pytest.raises(AncestralError) as caught:
+            _fitted(name, data)
+        assert caught.value.hint
+        return
+    estimator = _fitted(name, data)
+    shape = source.spec.shape
+    codes = estimator.encode(source)
+    assert codes.shape == (NUM_ROWS, 2)
+    assert np.array_equal(codes, estimator.encode(source))
+    rebuilt = estimator.reconstruct(source)
+    assert rebuilt.shape == (NUM_ROWS, *shape)
+    assert np.isfinite(rebuilt).all()
+    first, last = source.subset(slice(0, 3)), source.subset(slice(3, 6))
+    lines = estimator.interpolate(first, last, 4)
+    assert lines.shape == (3, 4, *shape)
+    assert np.allclose(lines[:, 0], estimator.reconstruct(first), rtol=1e-3, atol=1e-3)
+    if name == "autoencoder":
+        with pytest.raises(NotExact, match="has no log p"):
+            estimator.score_samples(source)
+        with pytest.raises(NotExact, match="cannot sample"):
+            estimator.sample(2)
+        return
+    score = estimator.score_samples(source)
+    assert score.value.shape == (NUM_ROWS,)
+    assert bool(score.value.isfinite().all())
+    assert score.kind == ("exact" if name == "ppca" else "lower_bound")
+    assert estimator.score(source) == pytest.approx(score.mean)
+    samples = estimator.sample(5, seed=1)
+    assert samples.shape == (5, *shape)
+    assert np.array_equal(samples, estimator.sample(5, seed=1))
+    assert not np.array_equal(samples, estimator.sample(5, seed=2))
+
+
+@pytest.mark.parametrize("name", list(ancestral.REGISTRY))
+def test_save_and_load_give_the_same_numbers(name, tmp_path, single_precision):
+    data = "reals" if name == "ppca" else "binary"
+    source = SOURCES[data]()
+    estimator = _fitted(name, data)
+    estimator.save(tmp_path / "run")
+    again = ancestral.load(tmp_path / "run")
+    assert np.array_equal(estimator.encode(source), again.encode(source))
+    if name != "autoencoder":
+        before, after = estimator.score_samples(source), again.score_samples(source)
+        assert torch.equal(before.value, after.value)
+        assert np.array_equal(estimator.sample(3), again.sample(3))
+    assert again.history_.records == estimator.history_.records
+    assert repr(again).startswith(f"DensityEstimator({name!r}")
+    with pytest.raises(RunError, match="is not empty"):
+        estimator.save(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", list(ancestral.REGISTRY))
+def test_the_seed_decides(name, single_precision):
+    data = "reals" if name == "ppca" else "binary"
+
+    def weights(seed):
+        estimator = _fitted(name, data, seed=seed)
+        return torch.cat([p.detach().flatten() for p in estimator.model_.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    if name != "ppca":  # whose fit has nothing random
+        assert not torch.equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize("name", [n for n in ancestral.REGISTRY if n != "ppca"])
+def test_gradients_reach_every_parameter(name):
+    source = SOURCES["binary"]()
+    recipe = ancestral.REGISTRY[name]
+    parts = recipe.build(source.spec, SMALL[name])
+    batch = source.rows(slice(0, 20))
+    parts.objective(parts.model, parts.posterior, batch, 0).value.backward()
+    modules = [("model", parts.model)]
+    modules += [("posterior", parts.posterior)] if parts.posterior else []
+    for prefix, module in modules:
+        for parameter_name, parameter in module.named_parameters():
+            assert parameter.grad is not None, f"{prefix}.{parameter_name}"
+
+
+@pytest.mark.parametrize("name", list(ancestral.REGISTRY))
+def test_a_recipe_says_where_it_comes_from(name):
+    recipe = ancestral.REGISTRY[name]
+    assert recipe.reference
+    assert recipe.bibtex.startswith("@")
+    assert recipe.summary
+    doc = inspect.getdoc(recipe.assemble)
+    for option in recipe.options:
+        assert f"{option}:" in doc, f"{option} is not documented"
+
+
+@pytest.mark.parametrize("name", list(ancestral.REGISTRY))
+def test_unknown_options_are_refused_with_the_nearest(name):
+    with pytest.raises(OptionError, match=r"unknown option 'latent_sise'.*\n\nhint: did you mean"):
+        ancestral.build(name, latent_sise=3)
+
+
+def test_unknown_recipe():
+    with pytest.raises(OptionError, match="hint: did you mean 'iwae'"):
+        ancestral.build("iwaee")
+
+
+def test_rows_of_another_width_or_with_gaps_are_refused(single_precision):
+    estimator = _fitted("vae", "reals")
+    with pytest.raises(ShapeError, match="X has 5 features, but DensityEstimator is expecting 6"):
+        estimator.score_samples(np.zeros((3, 5)))
+    gap = np.full((2, 6), 1.5)
+    gap[0, 0] = np.nan
+    with pytest.raises(DataError, match="expected complete rows, got missing cells"):
+        estimator.score_samples(gap)
+
+
+def test_raw_and_standardised_data_give_the_same_log_p_in_their_units(single_precision):
+    """The units of a column change its density by a constant, and training not at all."""
+    source = _reals(False)
+    raw = source.rows(slice(None)).x.double().numpy()
+    scale, shift = np.array([1.0, 10.0, 0.1, 3.0, 1e3, 2.0]), 50.0
+    scaled = raw * scale + shift
+    options = SMALL["vae"] | {"epochs": 3, "seed": 1, "precision": "float32"}
+    first = ancestral.build("vae", **options).fit(raw).score_samples(raw)
+    second = ancestral.build("vae", **options).fit(scaled).score_samples(scaled)
+    assert second.mean == pytest.approx(first.mean - np.log(scale).sum(), abs=2e-2)
+
+
+def test_full_covariance_posterior(single_precision):
+    estimator = _fitted("vae", "binary", posterior="full")
+    assert isinstance(estimator.model_, LatentVariableModel)
+    assert estimator.score_samples(SOURCES["binary"]()).kind == "lower_bound"
+    with pytest.raises(OptionError, match="expected posterior to be 'diagonal' or 'full'"):
+        _fitted("vae", "binary", posterior="fill")
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "data"),
+    [
+        ("normal", "reals"),
+        ("student-t", "reals"),
+        ("laplace", "gaps"),
+        ("normal-mixture", "reals"),
+        ("normal-full", "gaps"),
+        ("discretized-logistic-mixture", "levels"),
+        ("categorical", "levels"),
+        ("poisson", "counts"),
+        ("zero-inflated-negative-binomial", "counts"),
+    ],
+)
+def test_likelihoods_by_name(likelihood, data, single_precision):
+    estimator = _fitted("vae", data, likelihood=likelihood)
+    assert bool(estimator.score_samples(SOURCES[data]()).value.isfinite().all())
+
+
+def test_bernoulli_on_grey_values_is_refused(single_precision):
+    with pytest.raises(AncestralError, match="hint"):
+        _fitted("vae", "levels", likelihood="bernoulli")

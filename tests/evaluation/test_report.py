@@ -1,0 +1,298 @@
+"""Pictures for every kind of data, and the page."""
+
+from __future__ import annotations
+
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ancestral.core import Kind, Specification
+from ancestral.distributions import FullNormal
+from ancestral.evaluation import (
+    Evaluation,
+    Material,
+    Number,
+    PictureSet,
+    ReportContent,
+    Section,
+    Setting,
+    draw_pictures,
+    evaluate,
+    write_report,
+)
+from ancestral.evaluation.image_pictures import Pixels
+from ancestral.evaluation.latents import marginal_kl
+from ancestral.inference.evidence import Importance
+from ancestral.models import StandardNormalPrior
+
+HISTORY = [
+    {"epoch": e, "step": 10 * e}
+    | {
+        f"{s}/{t}": -10.0 / e
+        for s in ("train", "valid")
+        for t in ("bound", "reconstruction", "kl")
+    }
+    for e in range(1, 6)
+]
+LATENT = {"latent-map"}
+
+
+def _names(tiny, **material):
+    rows = tiny.source.rows(slice(None))
+    drawn, omitted = draw_pictures(
+        tiny.model, tiny.posterior, Material(tiny.source.spec, rows, **material)
+    )
+    names = [p.name for p in drawn]
+    assert len(set(names)) == len(names)
+    assert all(p.caption.endswith(".") for p in drawn)
+    return set(names), omitted
+
+
+def test_image_model_with_everything(vae, labels):
+    names, omitted = _names(
+        vae,
+        labels=labels,
+        history=HISTORY,
+        kl_per_dim=(0.5, 0.1),
+        log_prob={"test": np.arange(5.0)},
+    )
+    assert names == {
+        "learning-curves",
+        "samples",
+        "reconstructions",
+        "interpolations",
+        "latent-map",
+        "latent-plane",
+        "kl-per-dimension",
+        "log-prob-histogram",
+    }
+    assert omitted == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "latent_size", "expected"),
+    [
+        (
+            Specification(Kind.LEVELS, (4, 5, 3), num_levels=256),
+            3,
+            {"samples", "reconstructions", "interpolations", "latent-plane"} | LATENT,
+        ),
+        (
+            Specification(Kind.REAL, (4, 4)),
+            1,
+            {"samples", "reconstructions", "interpolations"},
+        ),
+        (Specification(Kind.BINARY, (7,)), 2, {"column-means", "correlations"} | LATENT),
+        (Specification(Kind.BINARY, (40,)), 2, {"column-means"} | LATENT),
+        (
+            Specification(Kind.COUNT, (14,)),
+            2,
+            {"marginals", "column-means", "correlations"} | LATENT,
+        ),
+        (Specification(Kind.REAL, (1,)), 2, {"marginals"} | LATENT),
+        (Specification(Kind.CATEGORICAL, (9,), num_levels=4), 2, LATENT),
+    ],
+)
+def test_pictures_follow_from_the_data(make_vae, spec, latent_size, expected):
+    names, omitted = _names(make_vae(spec, latent_size))
+    assert names == expected
+    assert bool(omitted) == (spec.kind is Kind.CATEGORICAL)
+
+
+def test_tables_with_gaps(make_vae, mixed_spec):
+    assert _names(make_vae(mixed_spec))[0] == {"marginals", "correlations", "latent-map"}
+
+
+def test_images_with_gaps(make_vae):
+    tiny = make_vae(Specification(Kind.REAL, (4, 5), missing=True))
+    assert "reconstructions" in _names(tiny)[0]
+
+
+def test_ppca(ppca):
+    assert _names(ppca)[0] == {"marginals", "correlations", "latent-map"}
+
+
+def test_autoencoders_have_no_samples_and_say_why(autoencoder):
+    names, omitted = _names(autoencoder)
+    assert names == {"reconstructions", "interpolations", "latent-map"}
+    assert "no prior over its codes" in omitted[0]
+
+
+def test_captions_say_what_was_left_out(make_vae):
+    tiny = make_vae(Specification(Kind.BINARY, (4, 4)), latent_size=5)
+    material = Material(tiny.source.spec, tiny.source.rows(slice(None)))
+    captions = {p.name: p.caption for p in draw_pictures(tiny.model, tiny.posterior, material)[0]}
+    assert "first two principal components of 5 dimensions" in captions["latent-map"]
+    assert "Of 5 dimensions the two whose posterior means vary most" in captions["latent-plane"]
+    assert "E[x | z]" in captions["samples"]
+
+
+def test_drawing_leaves_no_trace_and_repeats(vae):
+    state = torch.get_rng_state()
+    material = Material(vae.source.spec, vae.source.rows(slice(None)))
+    pixels = []
+    for _ in range(2):
+        samples = draw_pictures(vae.model, vae.posterior, material, seed=5).drawn[0].figure
+        samples.canvas.draw()
+        pixels.append(np.asarray(samples.canvas.buffer_rgba()).copy())
+    assert np.array_equal(*pixels)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_pixels_scale_by_kind(make_source):
+    levels = Specification(Kind.LEVELS, (4, 4), num_levels=17)
+    source = make_source(levels)
+    shown = Pixels(levels, source.rows(slice(None)))(torch.full((1, 4, 4), 8.0))
+    assert shown.shape == (1, 4, 4, 3)
+    assert (shown == 0.5).all()
+    real = Specification(Kind.REAL, (4, 4))
+    rows = make_source(real).rows(slice(None))
+    shown = Pixels(real, rows)(rows.x)
+    assert (shown.min(), shown.max()) == (0.0, 1.0)
+
+
+def test_missing_pixels_have_a_colour_of_their_own(make_source):
+    spec = Specification(Kind.BINARY, (4, 4), missing=True)
+    rows = make_source(spec).rows(slice(None))
+    shown = Pixels(spec, rows)(rows.x, rows.observed)
+    is_grey = (shown == shown[..., :1]).all(-1)
+    assert np.array_equal(is_grey, rows.observed.numpy())
+
+
+def test_marginal_kl_of_a_full_covariance():
+    """Against the closed form of each marginal; their sum is not the whole."""
+    loc, factor = torch.tensor([[0.5, -1.0]]), torch.tensor([[[0.8, 0.0], [0.5, 0.6]]])
+    variance = torch.tensor([0.64, 0.61])
+    expected = 0.5 * (variance + loc[0] ** 2 - 1 - variance.log())
+    found = marginal_kl(FullNormal(loc, factor), StandardNormalPrior(2)())
+    assert torch.allclose(found[0], expected)
+
+
+class _Page(HTMLParser):
+    """Checks nesting, and collects what a browser would load."""
+
+    VOID = ("meta", "link", "img", "br", "wbr", "path", "use", "image", "rect")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.loads, self.words = [], [], [], ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.loads += [v for k, v in attrs if k in ("src", "href", "xlink:href") and tag != "a"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.loads += [v for k, v in attrs if k in ("src", "href", "xlink:href")]
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+
+NASTY = "<script>alert('x')</script> & \"quotes\""
+BIBTEX = "@article{kingma,\n  title={A & B},\n  url={https://arxiv.org/abs/1312.6114}\n}"
+
+
+def _written(tiny, tmp_path, labels=None):
+    evaluation = evaluate(
+        tiny.model, tiny.posterior, tiny.source, setting=tiny.setting, method=Importance(20)
+    )
+    material = Material(
+        tiny.source.spec,
+        tiny.source.rows(slice(None)),
+        labels=labels,
+        history=HISTORY,
+        kl_per_dim=evaluation.kl_per_dim,
+        log_prob={"test": evaluation.values},
+    )
+    content = ReportContent(
+        f"A run {NASTY}",
+        evaluation,
+        model=[f"A model {NASTY}"],
+        data=[NASTY],
+        pictures=draw_pictures(tiny.model, tiny.posterior, material),
+        configuration={"seed": 1, NASTY: NASTY, "training": {"epochs": 3}},
+        references=[BIBTEX],
+        footer=NASTY,
+    )
+    write_report(tmp_path / "run" / "report.html", content)
+    return content, (tmp_path / "run" / "report.html").read_text()
+
+
+def test_the_page_is_whole_and_loads_nothing(vae, labels, tmp_path):
+    content, text = _written(vae, tmp_path, labels)
+    page = _Page(text)
+    assert "script" not in page.tags
+    assert page.loads
+    assert all(load.startswith(("data:", "#")) for load in page.loads)
+    assert not re.search(r"url\((?!#)", text)
+    assert "@import" not in text
+    outside = text.replace("https://arxiv.org/abs/1312.6114", "")
+    assert "http" not in outside
+    assert page.words.count(NASTY) >= 6
+    assert 'name="viewport"' in text
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+    assert page.tags.count("figure") == len(content.pictures.drawn) == 8
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_page_says_what_the_numbers_are(vae, tmp_path):
+    content, text = _written(vae, tmp_path)
+    words = " ".join(_Page(text).words.split())
+    number = content.evaluation.log_prob
+    shown = f"{number.value:.2f} ± {number.std_error:.2f}".replace("-", "\N{MINUS SIGN}")
+    assert shown in words.replace("\N{NO-BREAK SPACE}", " ")
+    assert "from 20 samples for each datum: the true value is this or higher" in words
+    assert "training.epochs" in words
+    for section in (*Section, "The model", "The data", "Configuration", "References"):
+        assert section in words
+
+
+def test_pictures_lie_beside_the_page(vae, tmp_path):
+    content, _ = _written(vae, tmp_path)
+    folder = tmp_path / "run" / "pictures"
+    assert {p.stem for p in folder.iterdir()} == {p.name for p in content.pictures.drawn}
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            assert image.size[0] == 1000
+    assert {p.name for p in folder.parent.iterdir()} == {"pictures", "report.html"}
+
+
+def test_an_autoencoders_page_has_no_likelihood(autoencoder, tmp_path):
+    e = evaluate(autoencoder.model, None, autoencoder.source, setting=autoencoder.setting)
+    omitted = PictureSet([], ["There are no samples, because."])
+    write_report(tmp_path / "r.html", ReportContent("ae", e, pictures=omitted))
+    words = _Page((tmp_path / "r.html").read_text()).words
+    assert "Not a likelihood" in words
+    assert "log p(x)\n" not in words
+    assert "There are no samples, because." in words
+
+
+def test_numbers_that_are_not_finite_are_unknown(tmp_path):
+    lost = Number(math.nan, math.inf, "exact", None)
+    e = Evaluation(Setting("vae", "toy", "test"), 1, log_prob=lost, warnings=("look out",))
+    write_report(tmp_path / "r.html", ReportContent("lost", e))
+    words = _Page((tmp_path / "r.html").read_text()).words
+    assert "unknown" in words
+    assert "nan" not in words
+    assert "Look out." in words
+
+
+def test_an_empty_report_is_a_page(tmp_path):
+    write_report(tmp_path / "r.html", ReportContent("nothing yet"))
+    assert "nothing yet" in _Page((tmp_path / "r.html").read_text()).words

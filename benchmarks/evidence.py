@@ -15,10 +15,9 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from alternating import measure, table
 from torch import nn
-from train_step import DIMS, HIDDEN, LATENT
 
+from alternating import measure, table
 from ancestral.core import Batch, Kind, Precision, Specification
 from ancestral.distributions import Bernoulli
 from ancestral.inference.evidence import importance_sampled
@@ -32,6 +31,7 @@ from ancestral.models import (
 )
 from ancestral.networks import DenseNetwork, InputFeatures
 from ancestral.training import LossModule, TrainingConfig, train
+from train_step import DIMS, HIDDEN, LATENT
 
 SAMPLES = 5000
 
@@ -141,9 +141,7 @@ def main() -> None:
 
     def ours(precision: Precision) -> Callable[[], None]:
         def run() -> None:
-            importance_sampled(
-                model, posterior, [batch], num_samples=SAMPLES, precision=precision
-            )
+            importance_sampled(model, posterior, [batch], num_samples=SAMPLES, precision=precision)
 
         return run
 

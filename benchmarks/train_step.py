@@ -17,10 +17,10 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from alternating import measure, table
 from torch import nn
 from torch.nn import functional as F
 
+from alternating import measure, table
 from ancestral.core import Kind, Specification
 from ancestral.data import TensorSource
 from ancestral.distributions import Bernoulli
@@ -197,7 +197,7 @@ def pyro(x: torch.Tensor, batch_size: int) -> Callable[[], None]:
 
 
 def lightning(x: torch.Tensor, batch_size: int) -> Callable[[], None]:
-    import lightning as L  # noqa: N812 - its own convention
+    import lightning as L
 
     class Module(L.LightningModule):
         def __init__(self) -> None:

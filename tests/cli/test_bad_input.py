@@ -6,6 +6,9 @@ import struct
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
+
+from ancestral import load
 
 
 @pytest.fixture
@@ -186,3 +189,18 @@ def test_a_full_disk_is_a_sentence(cli, vae_run, tmp_path, monkeypatch):
     monkeypatch.setattr("ancestral.cli.contents.save_arrays", full)
     cli("sample", vae_run, "--out", tmp_path / "x.npz").refuses("No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_while_training_is_a_sentence(cli, tiny, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("ancestral.training.checkpoint.save_file", full)
+    cli("fit", "vae", "--out", tmp_path / "run", *tiny).refuses("No space left on device")
+
+
+def test_a_run_saved_by_the_library_asks_for_data(cli, vae_run, tmp_path):
+    load(vae_run).save(tmp_path / "saved")
+    words = ("evaluate", tmp_path / "saved")
+    cli(*words).refuses("does not say which data", "RUN DATA")
+    assert cli(*words, "digits", "--samples", 5).code == 0

@@ -18,7 +18,6 @@ _CANNOT_APPLY = {
         "check_dtype_object": _NOT_NUMBERS,
         "check_estimators_dtypes": "a density over integers is refused: it could be made as high "
         "as one likes",
-        "check_fit2d_1feature": "fewer latent variables than columns are needed, and there is one",
     },
     "vae": {
         "check_dtype_object": _NOT_NUMBERS,

@@ -91,10 +91,13 @@ def test_closed_form():
     model = ProbabilisticPCA((4,), 2)
     ClosedForm().check(model, None)
     x = torch.randn(30, 4)
-    said = ClosedForm().fit(model, Batch(x))
+    said = ClosedForm().fit(model, lambda: [Batch(x[:10]), Batch(x[10:])])
     assert said == "maximum likelihood in closed form"
+    at_once = ProbabilisticPCA((4,), 2)
+    at_once.fit_closed_form(x)
+    torch.testing.assert_close(model.log_prob(x), at_once.log_prob(x))
     x[0, 0] = float("nan")
-    said = ClosedForm().fit(model, as_batch(x))
+    said = ClosedForm().fit(model, lambda: [as_batch(x[:10]), as_batch(x[10:])])
     assert said.startswith("maximum likelihood by ")
     assert said.endswith(" iterations of EM (cells are missing)")
     assert refusal(IncompatibleChoices, lambda: ClosedForm().check(bernoulli_model(), None)) == (

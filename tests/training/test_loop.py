@@ -17,6 +17,7 @@ from ancestral.inference.objectives import Loss
 from ancestral.training import LossModule, TrainingConfig, mean_terms, train
 from ancestral.training.averaging import WeightAverage
 from ancestral.training.compiling import compiled, validation_kept
+from ancestral.training.optimizer import AdamW
 from ancestral.training.schedules import learning_rate
 
 _spec = importlib.util.spec_from_file_location("problems", Path(__file__).parent / "problems.py")
@@ -295,3 +296,23 @@ def test_compiled_training_goes_through_the_loop_and_leaves_no_trace(single_prec
     outcome = train(module, problems.source(), config)
     assert outcome.steps == 10
     assert torch.distributions.Distribution._validate_args == before
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_the_optimizer_is_torch_s_to_the_bit(weight_decay):
+    ours, theirs = nn.Linear(5, 4), nn.Linear(5, 4)
+    theirs.load_state_dict(ours.state_dict())
+    adam = AdamW(list(ours.parameters()), weight_decay)
+    reference = torch.optim.AdamW(
+        theirs.parameters(), lr=0.02, weight_decay=weight_decay, fused=True
+    )
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        x = torch.randn(3, 5, generator=generator)
+        for layer in (ours, theirs):
+            layer.zero_grad()
+            layer(x).square().sum().backward()
+        adam.step(0.02)
+        reference.step()
+    assert torch.equal(ours.weight, theirs.weight)
+    assert torch.equal(ours.bias, theirs.bias)

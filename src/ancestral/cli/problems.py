@@ -15,10 +15,12 @@ from cyclopts.exceptions import (
     UnknownOptionError,
     UnusedCliTokensError,
 )
+from safetensors import SafetensorError
 
 __all__ = ["Interrupted", "Problem", "problem_of"]
 
 _USER, _DEFECT = 2, 1
+_OTHER_PLACE = "look at the path and the space on the disk, or take another"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -62,6 +64,8 @@ def problem_of(error: Exception, words: Sequence[str]) -> Problem:
         return Problem(str(error.message), error.hint)  # type: ignore[attr-defined]
     if isinstance(error, OSError):
         return _problem_of_system(error)
+    if isinstance(error, SafetensorError):  # a full disk, for one
+        return Problem(f"cannot read or write a file of tensors: {error}", _OTHER_PLACE)
     if isinstance(error, ImportError) and error.name:
         return Problem(
             f"this needs the package {error.name!r}, which is not installed",
@@ -79,7 +83,7 @@ def problem_of(error: Exception, words: Sequence[str]) -> Problem:
 def _problem_of_system(error: OSError) -> Problem:
     reason = error.strerror or str(error)
     where = f" {error.filename}" if error.filename else ""
-    return Problem(f"cannot read or write{where}: {reason}", "look at the path, or take another")
+    return Problem(f"cannot read or write{where}: {reason}", _OTHER_PLACE)
 
 
 def _problem_of_words(error: CycloptsError, words: Sequence[str]) -> Problem:

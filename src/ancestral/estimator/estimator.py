@@ -209,7 +209,7 @@ class DensityEstimator:
         """`encode`, under scikit-learn's name."""
         return self.encode(X)
 
-    def fit_transform(self, X: Any, y: None = None) -> np.ndarray:  # noqa: N803
+    def fit_transform(self, X: Any, y: None = None) -> np.ndarray:
         """`fit`, then `encode` the same rows."""
         return self.fit(X, y).encode(X)
 

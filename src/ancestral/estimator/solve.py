@@ -5,9 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import torch
-
-from ancestral.core import Batch
 from ancestral.data import Source
 from ancestral.estimator.recipe import Assembly
 from ancestral.inference.objectives import ClosedForm, MaximumLikelihood
@@ -26,6 +23,7 @@ from ancestral.training import (
 __all__ = ["solve"]
 
 _VALIDATION_ROWS = 1000  # at once
+_CLOSED_FORM_ROWS = 1000  # at once
 
 
 def solve(
@@ -68,25 +66,14 @@ def _at_once(
     folder: Path | None,
 ) -> Outcome:
     started = time.monotonic()
-    batches = list(source.ordered(10_000))
-    masks = [b.observed for b in batches]
-    observed = None
-    if any(mask is not None for mask in masks):
-        observed = torch.cat(
-            [
-                torch.ones_like(b.x, dtype=torch.bool) if b.observed is None else b.observed
-                for b in batches
-            ]
-        )
-    rows = Batch(torch.cat([b.x for b in batches]), observed)
-    said = objective.fit(parts.model, rows)
+    said = objective.fit(parts.model, lambda: source.ordered(_CLOSED_FORM_ROWS))
     reporter.say(said)
     seconds = time.monotonic() - started
     record: dict[str, object] = {"epoch": 1, "step": 1, "seconds": round(seconds, 3)}
     likelihood = MaximumLikelihood()
     for name, part in (("train", source), ("valid", validation)):
         if part is not None:
-            terms = mean_terms(likelihood, parts.model, None, part.ordered(10_000))
+            terms = mean_terms(likelihood, parts.model, None, part.ordered(_VALIDATION_ROWS))
             record |= {f"{name}/{term}": value for term, value in terms.items()}
     reporter.epoch(record | {"best": record.get("valid/log_prob", float("nan"))})
     reporter.close()

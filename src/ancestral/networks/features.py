@@ -62,7 +62,9 @@ class InputFeatures(nn.Module, DataDependent):
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """[..., *spec.shape] -> [..., *output_shape]."""
         values, seen = self._expanded(x, observed)
-        features = (values - self.loc) / self.scale
+        features = values - self.loc
+        if self.spec.kind is not Kind.BINARY:  # whose scale is 1
+            features = features / self.scale
         if seen is not None:
             features = features * seen
         if self.spec.missing:

@@ -84,6 +84,11 @@ def convolutional_pair(
             f"shape {list(spec.shape)}{' with gaps' if spec.missing else ''}",
             hint="use `vae`, whose dense networks take data of any shape",
         )
+    if head.feature_shape[1:] != spec.shape:
+        raise OptionError(
+            f"expected a likelihood of separate cells for convolutions, got {head}",
+            hint="use `vae` for likelihoods over whole rows",
+        )
     inputs = InputFeatures(spec)
     smallest = min(spec.image_shape[:2])
     num_halvings = max(1, min(4, smallest.bit_length() - 2))  # down to 4 to 7 pixels

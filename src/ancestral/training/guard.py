@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,7 @@ class FiniteGuard:
     def watch(self, loss: Tensor, step: int) -> bool:
         """Look at a loss; True if a bad one is known of."""
         if self._interval == 1:
-            return not bool(loss.detach().isfinite())
+            return not math.isfinite(loss.item())
         bad = ~loss.detach().isfinite() & (self._first_bad < 0)
         self._first_bad = torch.where(bad, step, self._first_bad)
         return step % self._interval == 0 and self.has_seen_bad()

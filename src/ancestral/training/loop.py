@@ -137,12 +137,12 @@ def train(
                         loss = loss_of(batch, state.step)
                     if guard.watch(loss.value, state.step):
                         raise guard.error(module, batch, loss, guard.first_bad_step(state.step))
-                    state.optimizer.zero_grad(set_to_none=True)
+                    state.optimizer.zero_grad()
                     loss.value.backward()
                     if config.clip_norm is not None:
                         nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
-                    state.set_learning_rate(learning_rate(config, state.step, num_steps))
-                    state.optimizer.step()
+                    state.learning_rate = learning_rate(config, state.step, num_steps)
+                    state.optimizer.step(state.learning_rate)
                     state.took_step(loss.terms, len(batch))
                     now = time.monotonic()
                     state.seconds = before + now - started

@@ -12,13 +12,10 @@ from torch import Tensor, nn
 
 from ancestral.core import RunError
 from ancestral.training.averaging import WeightAverage
-from ancestral.training.checkpoint import (
-    Checkpoint,
-    load_optimizer_tensors,
-    optimizer_tensors,
-)
+from ancestral.training.checkpoint import Checkpoint
 from ancestral.training.config import TrainingConfig
 from ancestral.training.history import History
+from ancestral.training.optimizer import AdamW
 
 __all__ = ["CHECKPOINT_FILE", "METRICS_FILE", "TrainingState"]
 
@@ -39,6 +36,7 @@ class TrainingState:
         batch: batches done of the present epoch.
         step: steps done.
         seconds: spent so far.
+        learning_rate: of the last step.
         stopped: why the run ended; "" while it goes on.
     """
 
@@ -55,10 +53,9 @@ class TrainingState:
         self._names: list[str] = []
         self._sums: Tensor | None = None
         self._rows = 0
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        parameters: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
+        self.optimizer = AdamW(parameters, config.weight_decay)
+        self.learning_rate = config.learning_rate
         self._average = WeightAverage(module, config.averaging) if config.averaging else None
 
     @staticmethod
@@ -73,11 +70,6 @@ class TrainingState:
     def epochs_since_best(self) -> int:
         """Epochs since the validation target was last better than ever before."""
         return self.epoch - self.best_epoch
-
-    def set_learning_rate(self, value: float) -> None:
-        """For the next step."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = value
 
     def took_step(self, terms: dict[str, Tensor], num_rows: int) -> None:
         """Count a step, and add its terms to the epoch's means, on the device."""
@@ -122,7 +114,7 @@ class TrainingState:
             "epoch": self.epoch + (0 if whole else 1),
             "step": self.step,
             "seconds": round(self.seconds, 3),
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.learning_rate,
         }
         record |= {f"train/{name}": value for name, value in self.means().items()}
         record |= {f"valid/{name}": value for name, value in valid.items()}
@@ -141,7 +133,7 @@ class TrainingState:
         """Write the checkpoint and the metrics."""
         checkpoint = Checkpoint()
         checkpoint.add("weights", self.module.state_dict())
-        checkpoint.add("optimizer", optimizer_tensors(self.optimizer))
+        checkpoint.add("optimizer", self.optimizer.state())
         checkpoint.add("best", self._best_weights)
         if self._average is not None:
             checkpoint.add("average", self._average.state())
@@ -169,7 +161,7 @@ class TrainingState:
         self._refuse_other_choices(numbers["config"])
         device = next(self.module.parameters()).device
         self.module.load_state_dict(checkpoint.part("weights"))
-        load_optimizer_tensors(self.optimizer, checkpoint.part("optimizer"))
+        self.optimizer.load(checkpoint.part("optimizer"))
         self._best_weights = {k: v.to(device) for k, v in checkpoint.part("best").items()}
         if self._average is not None:
             self._average.load(checkpoint.part("average"))

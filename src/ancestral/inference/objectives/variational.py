@@ -82,6 +82,11 @@ class Variational:
                 hint="models with an exact likelihood train with MaximumLikelihood()",
             )
         self.gradient.check(self.bound, model, posterior)
+        if self.free_nats and not isinstance(self.gradient, PathwiseClosedFormKl):
+            raise IncompatibleChoices(
+                f"free bits need a KL term for each latent dimension, got {self.gradient}",
+                hint="use PathwiseClosedFormKl with the Elbo, or no free bits",
+            )
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batch: Batch, step: int

@@ -113,15 +113,10 @@ class ProbabilisticPCA(LatentVariableModel):
         """
         latent_size = self.weight.shape[1]
         rows = self._flat(x).double()
-        if len(rows) <= latent_size:
-            raise DataError(
-                f"expected more rows than latent variables ({latent_size}), "
-                f"got n_samples = {len(rows)}"
-            )
+        self._expect_enough(len(rows))
         if observed is None:
             loc = rows.mean(0)
-            weight, noise = _principal((rows - loc).T @ (rows - loc) / len(rows), latent_size)
-            self._set(weight, loc, noise)
+            self.fit_moments(loc, (rows - loc).T @ (rows - loc) / len(rows), len(rows))
             return 0
         mask = self._flat(observed).double()
         count = mask.sum(0).clamp_min(1)
@@ -137,6 +132,26 @@ class ProbabilisticPCA(LatentVariableModel):
         iterations = work._expectation_maximization(rows, mask)
         self._set(work.weight, work.loc + origin, work.noise_scale.square())
         return iterations
+
+    @torch.no_grad()
+    def fit_moments(self, loc: Tensor, covariance: Tensor, num_rows: int) -> None:
+        """Set W, m and s to maximum likelihood, given the moments of complete data.
+
+        Args:
+            loc: [D], mean of the rows.
+            covariance: [D, D], of the rows, divided by their number.
+            num_rows: how many there were.
+        """
+        self._expect_enough(num_rows)
+        weight, noise = _principal(covariance.double(), self.weight.shape[1])
+        self._set(weight, loc, noise)
+
+    def _expect_enough(self, num_rows: int) -> None:
+        if num_rows <= self.weight.shape[1]:
+            raise DataError(
+                f"expected more rows than latent variables ({self.weight.shape[1]}), "
+                f"got n_samples = {num_rows}"
+            )
 
     def _set(self, weight: Tensor, loc: Tensor, noise_variance: Tensor) -> None:
         self._linear.weight.copy_(weight)

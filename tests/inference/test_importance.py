@@ -228,7 +228,7 @@ def test_methods_refuse_what_they_cannot_do():
     with pytest.raises(NotExact) as error:
         Exact()(latent, None, [])
     assert str(error.value) == (
-        "LatentVariableModel has no exact log p(x)\n\n"
+        "this model has no exact log p(x)\n\n"
         "hint: use importance sampling, which gives a lower bound"
     )
     for call in (

@@ -27,6 +27,7 @@ def evaluate(
     samples: int = 1000,
     method: Method = "auto",
     seed: int = 0,
+    precision: Literal["float32", "bf16"] = "float32",
     json: Flag = False,
     data_dir: Path | None = None,
     device: str | None = None,
@@ -40,14 +41,17 @@ def evaluate(
         samples: importance samples for each datum, where log p is not exact.
         method: auto is exact where the model is, importance sampling elsewhere.
         seed: of the samples.
+        precision: of the networks' matrix products; bf16 is two to three times as fast, and
+            moves the mean by thousandths of a nat.
         json: print one JSON object.
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one.
     """
     from ancestral.cli.measuring import Measurement, measure
     from ancestral.cli.opened import open_run
+    from ancestral.core import Precision
 
-    how = Measurement(split, samples, method, seed)
+    how = Measurement(split, samples, method, seed, Precision(precision))
     opened = open_run(run, device)
     found = measure(opened, opened.data(data, data_dir), how)
     if json:

@@ -8,7 +8,7 @@ from torch import nn
 
 from ancestral.cli.opened import OpenedRun
 from ancestral.cli.progress import row_bar
-from ancestral.core import OptionError
+from ancestral.core import OptionError, Precision
 from ancestral.data import Dataset, Source
 from ancestral.evaluation import Evaluation, Setting, evaluate
 from ancestral.inference.evidence import EvidenceMethod, Exact, Importance, default_method
@@ -28,12 +28,14 @@ class Measurement:
         samples: importance samples for each datum.
         method: auto, exact or importance.
         seed: of the samples.
+        precision: of the networks' matrix products while sampling.
     """
 
     split: str = "test"
     samples: int = 1000
     method: str = "auto"
     seed: int = 0
+    precision: Precision = Precision.FLOAT32
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -44,8 +46,10 @@ class Measurement:
         if self.method == "auto" and isinstance(model, Autoencoder):
             return None
         auto = default_method(model, self.samples, self.seed)
-        chosen = {"exact": Exact(), "importance": Importance(self.samples, self.seed)}
-        return chosen.get(self.method, auto)
+        importance = Importance(self.samples, self.seed, self.precision)
+        if isinstance(auto, Importance):
+            auto = importance
+        return {"exact": Exact(), "importance": importance}.get(self.method, auto)
 
 
 def measure(run: OpenedRun, data: Dataset, how: Measurement) -> Evaluation:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ancestral.core.batch import Batch
 from ancestral.core.errors import DataError
-from ancestral.core.estimate import Kind as EstimateKind
-from ancestral.core.seeding import derived_seed
 from ancestral.core.specification import Kind, Specification
 from ancestral.data.noise import fixed_levels, fixed_uniforms
+from ancestral.data.redrawn import RedrawnSource
 from ancestral.data.source import Source
 from ancestral.data.tensor_source import TensorSource
 
@@ -36,7 +33,7 @@ class Binarization(StrEnum):
     DYNAMIC = "dynamic"  # a fresh draw each epoch, as in Burda et al. (2016)
 
 
-class DynamicallyBinarized:
+class DynamicallyBinarized(RedrawnSource):
     """Pixels drawn from Bernoulli(grey value / largest value), afresh each epoch.
 
     The draw of a training batch is a function of (seed, epoch, number of the batch). `ordered`,
@@ -56,63 +53,20 @@ class DynamicallyBinarized:
         | https://arxiv.org/abs/1509.00519
     """
 
-    log_prob_kind: EstimateKind = "exact"
-
     def __init__(self, source: Source, fixed_seed: int = 0, stream: int = 0) -> None:
-        self._source = source
-        self._fixed = (fixed_seed, stream)
-        self._noise_seed = derived_seed(fixed_seed, _NOISE, stream)
         self._num_levels = _num_levels(source.spec)
-        self.spec = _binary(
+        spec = _binary(
             source.spec,
             "dynamic: each training batch is a fresh Bernoulli draw of the grey values; "
             f"evaluation uses one fixed draw (seed {fixed_seed})",
         )
+        super().__init__(source, spec, _NOISE, fixed_seed, stream)
 
-    @property
-    def labels(self) -> np.ndarray | None:
-        """[rows] class codes."""
-        return self._source.labels
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def batches(
-        self, batch_size: int, *, seed: int, epoch: int, start: int = 0
-    ) -> Iterator[Batch]:
-        """One pass in shuffled order, with a fresh draw of every pixel."""
-        grey = self._source.batches(batch_size, seed=seed, epoch=epoch, start=start)
-        for number, batch in enumerate(grey, start):
-            generator = torch.Generator(batch.x.device)
-            generator.manual_seed(derived_seed(seed, _NOISE, epoch, number))
-            yield Batch(
-                _zeroed(self._fresh(batch.x, generator), batch), batch.observed, batch.index
-            )
-
-    def ordered(self, batch_size: int) -> Iterator[Batch]:
-        """All rows in their own order, under the fixed draw."""
-        for batch in self._source.ordered(batch_size):
-            yield self._drawn(batch)
-
-    def rows(self, selection: slice | np.ndarray | Tensor) -> Batch:
-        """Some rows by number, under the fixed draw."""
-        return self._drawn(self._source.rows(selection))
-
-    def sample_rows(self, num_rows: int, seed: int) -> Batch:
-        """Rows at random, under the fixed draw."""
-        return self._drawn(self._source.sample_rows(num_rows, seed))
-
-    def subset(self, selection: slice | np.ndarray | Tensor) -> DynamicallyBinarized:
-        """Some of the rows; the fixed draw follows the new numbers."""
-        return DynamicallyBinarized(self._source.subset(selection), *self._fixed)
-
-    def to(self, device: torch.device | str) -> DynamicallyBinarized:
-        """The same rows on another device."""
-        return DynamicallyBinarized(self._source.to(device), *self._fixed)
-
-    def _fresh(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def fresh(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """A new draw of every pixel."""
         # Four 16-bit numbers from each 64-bit draw: three times as fast as a uniform for each
         # pixel, and P(white) is right to within 2**-16, and exact for black and for white.
+        x = batch.x
         num_words = -(-x.numel() // 4)
         words = torch.empty(num_words, dtype=torch.int64, device=x.device)
         noise = words.random_(-(2**63), None, generator=generator).view(torch.int16)
@@ -120,15 +74,15 @@ class DynamicallyBinarized:
         threshold = x.mul(2**16 / top).sub_(2**15)
         return (noise[: x.numel()].view(x.shape).to(x.dtype) < threshold).to(x.dtype)
 
-    def _drawn(self, batch: Batch) -> Batch:
+    def fixed(self, batch: Batch, seed: int) -> Tensor:
+        """The one draw that evaluation uses."""
         assert batch.index is not None
         shape = self.spec.shape
         if self._num_levels is None:
-            drawn = fixed_uniforms(self._noise_seed, batch.index, shape) < batch.x
+            drawn = fixed_uniforms(seed, batch.index, shape) < batch.x
         else:
-            levels = self._num_levels - 1
-            drawn = fixed_levels(self._noise_seed, batch.index, shape, levels) < batch.x
-        return Batch(_zeroed(drawn.to(batch.x.dtype), batch), batch.observed, batch.index)
+            drawn = fixed_levels(seed, batch.index, shape, self._num_levels - 1) < batch.x
+        return drawn.to(batch.x.dtype)
 
 
 def statically_binarized(source: Source, seed: int = 0, stream: int = 0) -> TensorSource:

@@ -153,8 +153,8 @@ def _infer_text(series: pd.Series, name: str, asked: Kind | None) -> tuple[Colum
     nearly_all = num_rows > _FEW_ROWS and len(categories) > _DISTINCT_SHARE * num_rows
     if len(categories) > _MOST_CATEGORIES or nearly_all:
         raise DataError(
-            f"expected at most {_MOST_CATEGORIES} categories in text column {name!r}, "
-            f"got {len(categories)} in {num_rows} rows",
+            f"expected categories that repeat, at most {_MOST_CATEGORIES} of them, in text column "
+            f"{name!r}, got {len(categories)} different texts in {num_rows} rows",
             hint=f"--drop {name} or --label {name}",
         )
     column = Column(name, Kind.CATEGORICAL, len(categories), categories)

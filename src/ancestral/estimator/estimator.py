@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from ancestral.core import (
     Batch,
-    DataDependent,
     Estimate,
     NotExact,
     OptionError,
@@ -22,6 +21,7 @@ from ancestral.core import (
     seeded,
 )
 from ancestral.data import Source, as_source
+from ancestral.estimator.preparing import hold_out, initialize
 from ancestral.estimator.recipe import Assembly, Recipe
 from ancestral.estimator.runs import RunConfig, load_weights, prepare_folder, save_weights
 from ancestral.estimator.solve import solve
@@ -29,16 +29,15 @@ from ancestral.inference.evidence import EvidenceMethod, default_method
 from ancestral.inference.objectives import Objective
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import Autoencoder, LatentVariableModel
-from ancestral.training import History, MetricsWriter, Outcome, Reporter
+from ancestral.training import History, MetricsWriter, Outcome, Reporter, TrainingConfig
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 __all__ = ["DensityEstimator"]
 
-_WEIGHTS, _STATISTICS, _SAMPLES = 11, 12, 13  # streams of derived seeds
+_WEIGHTS, _SAMPLES = 11, 13  # streams of derived seeds
 _ROWS = 500  # rows that are scored or encoded at once
-_STATISTICS_CELLS = 20_000_000  # for means and scales: 80 MB in float32
 
 
 class DensityEstimator:
@@ -116,20 +115,21 @@ class DensityEstimator:
         source = as_source(X, self.spec)
         held_out = None if validation is None else as_source(validation, source.spec)
         if held_out is None and len(source) >= 200:
-            source, held_out = _split(source, config.seed)
+            source, held_out = hold_out(source, config.seed)
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.spec_ = source.spec
         self.n_features_in_ = source.spec.num_dims
         with seeded(derived_seed(config.seed, _WEIGHTS)):
             parts = self.recipe.build(source.spec, own)
         parts.objective.check(parts.model, parts.posterior)
-        _initialize(parts, source, derived_seed(config.seed, _STATISTICS))
+        initialize(parts, source, config.seed)
         run = Path(folder) if folder is not None else None
         if run is not None:
             prepare_folder(run, resume=resume, overwrite=overwrite)
+            asked = self._run_config(source.spec, own, config, provenance)
             if resume and (run / "config.json").exists():
-                _refuse_another_run(RunConfig.load(run), self.recipe, own, source.spec)
-            _run_config(self.recipe, own, source.spec, config, provenance).save(run)
+                RunConfig.load(run).refuse_other(asked)
+            asked.save(run)
         self._adopt(parts, device)
         self.outcome_ = solve(
             parts,
@@ -151,7 +151,7 @@ class DensityEstimator:
         run = Path(folder)
         prepare_folder(run, resume=False, overwrite=overwrite)
         own, config = self.recipe.split_options(self.options or {})
-        _run_config(self.recipe, own, self.spec_, config, None).save(run)
+        self._run_config(self.spec_, own, config, None).save(run)
         save_weights(self._modules(), run)
         self.history_.save(run / "metrics.jsonl")
 
@@ -299,6 +299,19 @@ class DensityEstimator:
         )
         self.objective_: Objective = parts.objective
 
+    def _run_config(
+        self,
+        spec: Specification,
+        options: Mapping[str, Any],
+        training: TrainingConfig,
+        provenance: Mapping[str, Any] | None,
+    ) -> RunConfig:
+        from ancestral import __version__
+
+        completed = self.recipe.completed(options)
+        name, data = self.recipe.name, dict(provenance or {})
+        return RunConfig(name, completed, spec, training, data, __version__)
+
     def _modules(self) -> dict[str, nn.Module | None]:
         return {"model": self.model_, "posterior": self.posterior_}
 
@@ -334,62 +347,3 @@ def _codes(estimator: DensityEstimator, batch: Batch) -> Tensor:
         if not isinstance(adapted, ParametricPosterior):
             return adapted.draw(model, batch, 100).z.mean(0)
         return adapted.distribution(model, batch).mean
-
-
-def _initialize(parts: Assembly, source: Source, seed: int) -> None:
-    """Let each part set what it takes from the data: units first, since others rest on them."""
-    rows = min(20_000, max(100, _STATISTICS_CELLS // source.spec.num_dims))
-    batch = source.sample_rows(rows, seed)
-    modules = [*parts.model.modules(), *(parts.posterior.modules() if parts.posterior else ())]
-    dependent = [m for m in modules if isinstance(m, DataDependent)]
-    # inner parts come after outer ones in `modules`; a likelihood needs its units to be set
-    for module in reversed(dependent):
-        module.initialize(batch.x, batch.observed)
-    if parts.posterior is not None and isinstance(parts.model, LatentVariableModel):
-        for some in source.ordered(_ROWS):
-            if not parts.posterior.begin(parts.model, some):
-                break
-
-
-def _split(source: Source, seed: int) -> tuple[Source, Source]:
-    """Nine tenths to train on, one tenth to stop by."""
-    order = np.random.default_rng(derived_seed(seed, _STATISTICS)).permutation(len(source))
-    held_out = max(1, len(source) // 10)
-    return (
-        source.subset(np.sort(order[held_out:])),
-        source.subset(np.sort(order[:held_out])),
-    )
-
-
-def _run_config(
-    recipe: Recipe,
-    options: dict[str, Any],
-    spec: Specification,
-    training: Any,
-    provenance: Mapping[str, Any] | None,
-) -> RunConfig:
-    from ancestral import __version__
-
-    defaults = {name: p.default for name, p in recipe.options.items()}
-    return RunConfig(
-        recipe.name, defaults | options, spec, training, dict(provenance or {}), __version__
-    )
-
-
-def _refuse_another_run(
-    saved: RunConfig, recipe: Recipe, options: dict[str, Any], spec: Specification
-) -> None:
-    from ancestral.core import RunError
-
-    asked = {name: p.default for name, p in recipe.options.items()} | options
-    hint = "resume with the same command, or choose another --out"
-    if saved.recipe != recipe.name:
-        raise RunError(f"the run is of recipe {saved.recipe!r}, got {recipe.name!r}", hint=hint)
-    for name, value in asked.items():
-        if saved.options.get(name) != value:
-            raise RunError(
-                f"the run was started with {name} = {saved.options.get(name)!r}, got {value!r}",
-                hint=hint,
-            )
-    if (saved.spec.shape, saved.spec.kind) != (spec.shape, spec.kind):
-        raise RunError("the run was started on other data", hint=hint)

@@ -84,6 +84,10 @@ class Recipe:
                 )
         return own, TrainingConfig(**training)
 
+    def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe's options with defaults where nothing is given."""
+        return {name: p.default for name, p in self.options.items()} | dict(given)
+
     def build(self, spec: Specification, options: Mapping[str, Any]) -> Assembly:
         """Assemble the parts for some data."""
         return self.assemble(spec, **options)

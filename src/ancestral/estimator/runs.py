@@ -42,6 +42,26 @@ class RunConfig:
     data: dict[str, Any] = field(default_factory=dict)
     version: str = ""
 
+    def refuse_other(self, asked: RunConfig) -> None:
+        """Refuse to go on with this run as if it were another.
+
+        Raises:
+            RunError: naming the first choice that differs.
+        """
+        hint = "resume with the same command, or choose another --out"
+        if self.recipe != asked.recipe:
+            raise RunError(
+                f"the run is of recipe {self.recipe!r}, got {asked.recipe!r}", hint=hint
+            )
+        for name, value in asked.options.items():
+            if self.options.get(name) != value:
+                raise RunError(
+                    f"the run was started with {name} = {self.options.get(name)!r}, got {value!r}",
+                    hint=hint,
+                )
+        if (self.spec.shape, self.spec.kind) != (asked.spec.shape, asked.spec.kind):
+            raise RunError("the run was started on other data", hint=hint)
+
     def save(self, folder: Path) -> None:
         """Write `config.json`, to a temporary name and then renamed."""
         content = {

@@ -7,7 +7,7 @@ from ancestral.estimator import Assembly
 from ancestral.inference.bounds import ImportanceWeighted
 from ancestral.inference.gradients import Pathwise
 from ancestral.inference.objectives import Variational
-from ancestral.recipes.parts import dense_pair, encoder_outputs, head_for, latent_parts
+from ancestral.recipes.parts import dense_latent_model
 
 __all__ = ["iwae"]
 
@@ -35,15 +35,13 @@ def iwae(
         likelihood: p(x | z) by name; auto: by the kind of the data.
         posterior: diagonal, or full for a full covariance.
     """
-    head = head_for(spec, likelihood)
-    networks = dense_pair(
+    model, q = dense_latent_model(
         spec,
-        head,
-        latent_size,
-        encoder_outputs(posterior, latent_size),
+        latent_size=latent_size,
         hidden_size=hidden_size,
         num_blocks=num_blocks,
         dropout=dropout,
+        likelihood=likelihood,
+        posterior=posterior,
     )
-    model, q = latent_parts(spec, head, latent_size, posterior, networks)
     return Assembly(model, Variational(ImportanceWeighted(num_samples), Pathwise()), q)

@@ -23,7 +23,14 @@ from ancestral.networks import (
     ResidualNetwork,
 )
 
-__all__ = ["convolutional_pair", "dense_pair", "encoder_outputs", "head_for", "latent_parts"]
+__all__ = [
+    "convolutional_pair",
+    "dense_latent_model",
+    "dense_pair",
+    "encoder_outputs",
+    "head_for",
+    "latent_parts",
+]
 
 
 def head_for(spec: Specification, likelihood: str) -> Head:
@@ -102,6 +109,30 @@ def convolutional_pair(
         latent_size, widths[::-1], (num_parameters, *spec.image_shape), num_blocks
     )
     return inputs, encoder, decoder
+
+
+def dense_latent_model(
+    spec: Specification,
+    *,
+    latent_size: int,
+    hidden_size: int,
+    num_blocks: int,
+    dropout: float,
+    likelihood: str,
+    posterior: str,
+) -> tuple[LatentVariableModel, Amortized]:
+    """Model and posterior of residual dense layers, for data of any kind and shape."""
+    head = head_for(spec, likelihood)
+    networks = dense_pair(
+        spec,
+        head,
+        latent_size,
+        encoder_outputs(posterior, latent_size),
+        hidden_size=hidden_size,
+        num_blocks=num_blocks,
+        dropout=dropout,
+    )
+    return latent_parts(spec, head, latent_size, posterior, networks)
 
 
 def latent_parts(

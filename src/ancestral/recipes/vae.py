@@ -7,7 +7,7 @@ from ancestral.estimator import Assembly
 from ancestral.inference.bounds import Elbo
 from ancestral.inference.gradients import PathwiseClosedFormKl
 from ancestral.inference.objectives import Variational, WarmUp
-from ancestral.recipes.parts import dense_pair, encoder_outputs, head_for, latent_parts
+from ancestral.recipes.parts import dense_latent_model
 
 __all__ = ["vae"]
 
@@ -40,16 +40,14 @@ def vae(
         kl_warm_up: steps over which the weight of the KL grows from 0 to 1.
         free_nats: KL of each latent variable that costs nothing.
     """
-    head = head_for(spec, likelihood)
-    networks = dense_pair(
+    model, q = dense_latent_model(
         spec,
-        head,
-        latent_size,
-        encoder_outputs(posterior, latent_size),
+        latent_size=latent_size,
         hidden_size=hidden_size,
         num_blocks=num_blocks,
         dropout=dropout,
+        likelihood=likelihood,
+        posterior=posterior,
     )
-    model, q = latent_parts(spec, head, latent_size, posterior, networks)
     objective = Variational(Elbo(), PathwiseClosedFormKl(), WarmUp(kl_warm_up), free_nats)
     return Assembly(model, objective, q)

@@ -11,15 +11,17 @@ from torch import Tensor, nn
 __all__ = ["WeightAverage"]
 
 _INTERVAL = 8  # steps between updates: the same average, at an eighth of the memory traffic
+_EACH_STEP = 64  # first steps, after each of which it is updated: a short run has few
 
 
 class WeightAverage:
     r"""An exponential moving average of a module's parameters, as a function of the step.
 
     .. math:: \bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta, \quad
-              d = \min(\text{decay}, (1 + t) / (10 + t))^8
+              d = \min(\text{decay}, (1 + t) / (10 + t))^n
 
-    at every eighth step t. Early steps weigh less, so that the start is soon forgotten.
+    after the first 64 steps t (n = 1), and then after every eighth (n = 8). Early steps weigh
+    less, so that the start is soon forgotten.
     Buffers are not averaged.
 
     Args:
@@ -38,8 +40,9 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after step `step`."""
-        if step % _INTERVAL == 0:
-            decay = min(self.decay, (1 + step) / (10 + step)) ** _INTERVAL
+        interval = 1 if step <= _EACH_STEP else _INTERVAL
+        if step % interval == 0:
+            decay = min(self.decay, (1 + step) / (10 + step)) ** interval
             torch._foreach_lerp_(self.values, self._parameters, 1 - decay)
 
     @contextmanager

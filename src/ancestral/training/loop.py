@@ -195,7 +195,7 @@ def _end_epoch(
     if out_of_time:
         state.stopped = f"{config.max_minutes:g} minutes are over"
     elif state.epoch >= (config.epochs or 0):
-        state.stopped = f"all {config.epochs} epochs are done"
+        state.stopped = "the last epoch is done"
     elif validate is not None and config.patience and state.epochs_since_best >= config.patience:
         state.stopped = (
             f"no better validation {module.objective.target} for {config.patience} epochs"

@@ -106,48 +106,46 @@ class LineReporter:
 
 
 class ProgressReporter:
-    """A live bar with the bound and its terms, on a terminal."""
+    """A live bar, and under it the bound with its terms, on a terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from rich.console import Console, Group
+        from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.text import Text
 
-        self._progress = Progress(
+        self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=30),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[terms]}", markup=False),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
-            transient=True,
         )
-        self._task = self._progress.add_task("fit", total=1.0, epoch="", terms="")
-        self._progress.start()
-        self._valid = ""
+        self._task = self._bar.add_task("fit", total=1.0, epoch="")
+        self._train, self._valid = Text(), Text(style="bold")
+        shown = Group(self._bar, self._train, self._valid)
+        console = Console(stderr=True)
+        self._live = Live(shown, console=console, transient=True, refresh_per_second=4)
+        self._live.start()
 
     def say(self, sentence: str) -> None:
         """One line above the bar."""
-        self._progress.console.print(sentence, markup=False, highlight=False)
+        self._live.console.print(sentence, markup=False, highlight=False)
 
     def progress(self, position: Position, terms: dict[str, float]) -> None:
         """Move the bar."""
-        text = "  ".join(f"{name} {value:.2f}" for name, value in terms.items())
-        self._progress.update(
-            self._task,
-            completed=position.fraction,
-            epoch=f"{position.epoch}/{position.epochs}",
-            terms=text + self._valid,
-        )
+        epoch = f"{position.epoch}/{position.epochs}"
+        self._bar.update(self._task, completed=position.fraction, epoch=epoch)
+        self._train.plain = "train  " + _in_words(terms)
 
     def epoch(self, record: dict[str, Any]) -> None:
-        """Show the validation bound beside the bar from now on."""
-        values = [v for k, v in record.items() if k.startswith("valid/")]
-        if values:
-            self._valid = f"  | valid {values[0]:.2f} (best {record['best']:.2f})"
+        """Show the validation bound under the bar from now on."""
+        valid = _of_split(record, "valid")
+        if valid:
+            self._valid.plain = f"valid  {_in_words(valid)} (best {record['best']:.2f})"
 
     def close(self) -> None:
         """Remove the bar."""
-        self._progress.stop()
+        self._live.stop()
 
 
 def reporter_for(stream: Any) -> Reporter:
@@ -162,13 +160,15 @@ def epoch_line(record: dict[str, Any]) -> str:
         >>> epoch_line({"epoch": 3, "seconds": 61.0, "train/bound": -99.5, "valid/bound": -101.25})
         'epoch 3 (61 s): train bound -99.50; valid bound -101.25'
     """
-    parts = []
-    for split in ("train", "valid"):
-        terms = [
-            f"{key.split('/', 1)[1].replace('_', ' ')} {value:.2f}"
-            for key, value in record.items()
-            if key.startswith(split + "/")
-        ]
-        if terms:
-            parts.append(f"{split} " + ", ".join(terms))
+    splits = {split: _of_split(record, split) for split in ("train", "valid")}
+    parts = [f"{split} {_in_words(terms)}" for split, terms in splits.items() if terms]
     return f"epoch {record['epoch']} ({record['seconds']:.0f} s): " + "; ".join(parts)
+
+
+def _of_split(record: dict[str, Any], split: str) -> dict[str, float]:
+    start = split + "/"
+    return {k.removeprefix(start): v for k, v in record.items() if k.startswith(start)}
+
+
+def _in_words(terms: dict[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in terms.items())

@@ -96,6 +96,6 @@ def _no_exact_log_prob(model: nn.Module) -> NotExact:
             "`reconstruct` and `encode` work here",
         )
     return NotExact(
-        f"{type(model).__name__} has no exact log p(x)",
+        "this model has no exact log p(x)",
         hint="use importance sampling, which gives a lower bound",
     )

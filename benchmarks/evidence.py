@@ -14,41 +14,27 @@ import threading
 import warnings
 from collections.abc import Callable
 
+import subject
 import torch
-from torch import nn
-
 from alternating import measure, table
-from ancestral.core import Batch, Kind, Precision, Specification
-from ancestral.distributions import Bernoulli
+from subject import DIMS, HIDDEN, LATENT, pythae_vae
+
+from ancestral.core import Batch, Precision
+from ancestral.data import TensorSource
 from ancestral.inference.evidence import importance_sampled
 from ancestral.inference.objectives import Variational
 from ancestral.inference.posteriors import Amortized
-from ancestral.models import (
-    DiagonalGaussian,
-    LatentVariableModel,
-    NetworkConditional,
-    StandardNormalPrior,
-)
-from ancestral.networks import DenseNetwork, InputFeatures
+from ancestral.models import LatentVariableModel
 from ancestral.training import LossModule, TrainingConfig, train
-from train_step import DIMS, HIDDEN, LATENT
 
 SAMPLES = 5000
 
 
 def fitted() -> tuple[LatentVariableModel, Amortized]:
     """A few hundred steps, so that posteriors are as sharp as those of a trained model."""
-    from ancestral.data import TensorSource
-
-    spec = Specification(Kind.BINARY, (DIMS,))
     torch.manual_seed(0)
-    network = DenseNetwork(LATENT, (HIDDEN,), DIMS, nn.ReLU)
-    model = LatentVariableModel(
-        StandardNormalPrior(LATENT), NetworkConditional(network, Bernoulli((DIMS,)))
-    )
-    encoder = DiagonalGaussian(DenseNetwork(DIMS, (HIDDEN,), 2 * LATENT, nn.ReLU))
-    posterior = Amortized(InputFeatures(spec), encoder)
-    source = TensorSource(blobs(2000), spec)
+    model, posterior = subject.ours()
+    source = TensorSource(blobs(2000), subject.SPEC)
     train(LossModule(Variational(), model, posterior), source, TrainingConfig(epochs=15))
     return model.eval(), posterior.eval()
 
@@ -65,33 +51,7 @@ def blobs(num_rows: int) -> torch.Tensor:
 
 
 def pythae_get_nll(x: torch.Tensor) -> Callable[[], None]:
-    from pythae.models import VAE, VAEConfig
-    from pythae.models.base.base_utils import ModelOutput
-    from pythae.models.nn import BaseDecoder, BaseEncoder
-
-    class Encoder(BaseEncoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.hidden = nn.Linear(DIMS, HIDDEN)
-            self.loc, self.log_var = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
-
-        def forward(self, x):
-            h = self.hidden(x).relu()
-            return ModelOutput(embedding=self.loc(h), log_covariance=self.log_var(h))
-
-    class Decoder(BaseDecoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = nn.Sequential(
-                nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, DIMS), nn.Sigmoid()
-            )
-
-        def forward(self, z):
-            return ModelOutput(reconstruction=self.layers(z))
-
-    config = VAEConfig(input_dim=(DIMS,), latent_dim=LATENT, reconstruction_loss="bce")
-    model = VAE(config, Encoder(), Decoder())
-    data = x.float()
+    model, data = pythae_vae(), x.float()
     return lambda: model.get_nll(data, n_samples=SAMPLES) and None
 
 

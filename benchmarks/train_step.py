@@ -16,47 +16,20 @@ import logging
 import warnings
 from collections.abc import Callable
 
+import subject
 import torch
-from torch import nn
+from alternating import measure, table
+from subject import DIMS, HIDDEN, LATENT, PlainVae, pythae_vae
 from torch.nn import functional as F
 
-from alternating import measure, table
-from ancestral.core import Kind, Specification
 from ancestral.data import TensorSource
-from ancestral.distributions import Bernoulli
 from ancestral.inference.objectives import Variational
-from ancestral.inference.posteriors import Amortized
-from ancestral.models import (
-    DiagonalGaussian,
-    LatentVariableModel,
-    NetworkConditional,
-    StandardNormalPrior,
-)
-from ancestral.networks import DenseNetwork, InputFeatures
 from ancestral.training import LossModule, TrainingConfig, train
-
-DIMS, HIDDEN, LATENT = 784, 500, 20
 
 
 def rows(num_rows: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return (torch.rand(num_rows, DIMS, generator=generator) < 0.2).to(torch.uint8)
-
-
-class PlainVae(nn.Module):
-    """As in the tutorials."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(DIMS, HIDDEN)
-        self.loc, self.log_var = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
-        self.decoder = nn.Sequential(nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, DIMS))
-
-    def forward(self, x):
-        h = self.hidden(x).relu()
-        loc, log_var = self.loc(h), self.log_var(h)
-        z = loc + torch.randn_like(loc) * (0.5 * log_var).exp()
-        return self.decoder(z), loc, log_var
 
 
 def plain_loop(x: torch.Tensor, batch_size: int) -> Callable[[], None]:
@@ -81,16 +54,8 @@ def plain_loop(x: torch.Tensor, batch_size: int) -> Callable[[], None]:
 
 
 def ours(x: torch.Tensor, batch_size: int, **options) -> Callable[[], None]:
-    spec = Specification(Kind.BINARY, (DIMS,))
-    source = TensorSource(x, spec)
-    encoder = DiagonalGaussian(DenseNetwork(DIMS, (HIDDEN,), 2 * LATENT, nn.ReLU))
-    network = DenseNetwork(LATENT, (HIDDEN,), DIMS, nn.ReLU)
-    likelihood = NetworkConditional(network, Bernoulli((DIMS,)))
-    module = LossModule(
-        Variational(),
-        LatentVariableModel(StandardNormalPrior(LATENT), likelihood),
-        Amortized(InputFeatures(spec), encoder),
-    )
+    source = TensorSource(x, subject.SPEC)
+    module = LossModule(Variational(), *subject.ours())
     config = TrainingConfig(epochs=1, batch_size=batch_size, **options)
     return lambda: train(module, source, config) and None
 
@@ -116,33 +81,9 @@ def floor(x: torch.Tensor, batch_size: int) -> Callable[[], None]:
 
 def pythae(x: torch.Tensor, batch_size: int) -> Callable[[], None]:
     from pythae.data.datasets import BaseDataset
-    from pythae.models import VAE, VAEConfig
-    from pythae.models.base.base_utils import ModelOutput
-    from pythae.models.nn import BaseDecoder, BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-    class Encoder(BaseEncoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.hidden = nn.Linear(DIMS, HIDDEN)
-            self.loc, self.log_var = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
-
-        def forward(self, x):
-            h = self.hidden(x).relu()
-            return ModelOutput(embedding=self.loc(h), log_covariance=self.log_var(h))
-
-    class Decoder(BaseDecoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = nn.Sequential(
-                nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, DIMS), nn.Sigmoid()
-            )
-
-        def forward(self, z):
-            return ModelOutput(reconstruction=self.layers(z))
-
-    config = VAEConfig(input_dim=(DIMS,), latent_dim=LATENT, reconstruction_loss="bce")
-    model = VAE(config, Encoder(), Decoder())
+    model = pythae_vae()
     labels = torch.zeros(len(x))
     training = BaseTrainerConfig(
         output_dir="/tmp/pythae-benchmark",
@@ -293,15 +234,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=100, help="of each variant in each round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--no-peers", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
-    x = rows(options.rows)
     for batch_size in options.batch:
+        x = rows(options.steps * batch_size)
         torch.manual_seed(0)
         reference = "plain loop (Adam, DataLoader, loss.item())"
         variants = {reference: plain_loop(x, batch_size)}

@@ -121,7 +121,7 @@ def test_tables(tmp_path):
     path.write_bytes("größe\n1\n".encode("latin-1"))
     _refused(path, "expected UTF-8 text in .*, got byte 0xf6", "iconv")
     path.write_text("name,x\n" + "".join(f"person {k},{k / 7}\n" for k in range(40)))
-    _refused(path, "in text column 'name', got 40 different texts in 40 rows", "--drop name or --label")
+    _refused(path, "column 'name', got 40 different texts in 40 rows", "--drop name or --label")
     assert load_dataset(path, drop=["name"]).spec.shape == (1,)
     _refused(path, "expected a column 'nam', got none", "'name'", label="nam")
     _refused(path, "expected a column 'nam', got none", "'name'", drop=["nam"])

@@ -121,6 +121,17 @@ def test_evaluate_repeats_itself_and_follows_its_options(cli, vae_run):
     assert value() != value("--split", "valid")
 
 
+def test_evaluate_with_bf16_products_gives_nearly_the_same(cli, vae_run):
+    values = [
+        json.loads(
+            cli("evaluate", vae_run, "--samples", 5, "--precision", precision, "--json").out
+        )["log_prob"]["value"]
+        for precision in ("float32", "bf16")
+    ]
+    assert values[0] != values[1]
+    assert values[1] == pytest.approx(values[0], abs=0.2)
+
+
 def test_evaluate_other_data_of_the_same_kind(cli, vae_run, tmp_path):
     rows = np.random.default_rng(0).integers(0, 17, (50, 8, 8))
     np.savez(tmp_path / "others.npz", test=rows)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["DensityEstimator"]
 
 _WEIGHTS, _SAMPLES = 11, 13  # streams of derived seeds
-_ROWS = 500  # rows that are scored or encoded at once
+_ROWS = 500  # rows that are scored, encoded or drawn at once
 
 
 class DensityEstimator:
@@ -244,8 +244,10 @@ class DensityEstimator:
                 "distribution to draw from",
                 hint="use `vae` for the same networks with a prior",
             )
+        sizes = [min(_ROWS, n_samples - first) for first in range(0, n_samples, _ROWS)]
         with seeded(derived_seed(seed, _SAMPLES)), torch.no_grad():
-            return self.model_.sample(n_samples).cpu().numpy()  # type: ignore[operator]
+            parts = [self.model_.sample(size).cpu() for size in sizes]  # type: ignore[operator]
+        return torch.cat(parts).numpy()
 
     # ------------------------------------------------------------------ scikit-learn's protocol
 

@@ -16,9 +16,12 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """A compiled function; wrap its calls too in `validation_kept`."""
+    """A compiled function that draws the noise it would draw without compilation.
+
+    Wrap its calls too in `validation_kept`.
+    """
     with validation_kept():
-        return torch.compile(function)
+        return torch.compile(function, options={"fallback_random": True})
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class DensityEstimator:
 
     Example:
         >>> import ancestral
-        >>> data = ancestral.load_dataset("digits")
+        >>> data = ancestral.load_dataset("digits", kind="real")  # dequantised
         >>> model = ancestral.build("ppca", latent_size=5).fit(data.train)
         >>> model.score_samples(data.test).kind
         'lower_bound'

@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import io
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable
 
@@ -86,7 +87,7 @@ def pythae(x: torch.Tensor, batch_size: int) -> Callable[[], None]:
     model = pythae_vae()
     labels = torch.zeros(len(x))
     training = BaseTrainerConfig(
-        output_dir="/tmp/pythae-benchmark",
+        output_dir=tempfile.mkdtemp(),
         num_epochs=1,
         learning_rate=1e-3,
         per_device_train_batch_size=batch_size,

@@ -1,5 +1,6 @@
 """What every other folder may import; imports nothing of ours."""
 
+from ancestral.core.accumulating import Accumulated
 from ancestral.core.batch import Batch, as_batch
 from ancestral.core.conditional import Conditional, DataDependent
 from ancestral.core.draws import Draws
@@ -21,6 +22,7 @@ from ancestral.core.seeding import derived_seed, seeded
 from ancestral.core.specification import Column, Kind, Specification
 
 __all__ = [
+    "Accumulated",
     "AncestralError",
     "Batch",
     "Column",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ancestral.core import Batch, IncompatibleChoices, derived_seed, seeded
+from ancestral.core import Accumulated, Batch, IncompatibleChoices, derived_seed, seeded
 from ancestral.distributions import kl_terms
 from ancestral.evaluation.latents import adapted_to, marginal_kl
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
@@ -130,7 +130,9 @@ def variational_terms(
         num_samples: draws of z for each datum.
         seed: the same seed and batches give the same numbers.
     """
-    pieces, means, kl_per_dim = [], _Moments(), _Moments()
+    means, kl_per_dim = _Moments(), _Moments()
+    kl, elbo_a, elbo_b = Accumulated(), Accumulated(), Accumulated()
+    noise_a = noise_b = 0.0
     for number, batch in enumerate(batches):
         adapted, rows = adapted_to(posterior, model, batch)
         closed_kl = None
@@ -149,17 +151,15 @@ def variational_terms(
                 means.add(z.mean(0))
         log_likelihood = model.log_likelihood(rows.x, z, rows.observed).double()
         log_ratio = (log_q - model.log_prior(z)).double()
-        pieces.append(_Piece.of(log_likelihood, log_ratio, closed_kl))
+        piece = _Piece.of(log_likelihood, log_ratio, closed_kl)
+        for column, values in ((kl, piece.kl), (elbo_a, piece.elbo_a), (elbo_b, piece.elbo_b)):
+            column.extend(values)
+        noise_a, noise_b = noise_a + piece.noise[0], noise_b + piece.noise[1]
     use = LatentUse(means.variance(), kl_per_dim.mean() if kl_per_dim.count else None)
-    kl = torch.cat([p.kl for p in pieces])
     # both forms of the bound are unbiased: take the one with less noise. With the exact
     # posterior form A has none at all, and with a poor one form B has less
-    noise_a, noise_b = (sum(n) for n in zip(*(p.noise for p in pieces), strict=True))
-    if noise_a < noise_b:
-        reconstruction = torch.cat([p.elbo_a for p in pieces]) + kl
-    else:
-        reconstruction = torch.cat([p.elbo_b for p in pieces]) + kl
-    return VariationalTerms(reconstruction, kl, num_samples, use)
+    elbo = elbo_a if noise_a < noise_b else elbo_b
+    return VariationalTerms(elbo.tensor() + kl.tensor(), kl.tensor(), num_samples, use)
 
 
 def _closed_kl(q: Distribution, prior: Distribution) -> Tensor | None:

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ancestral.core import Batch, DataError, Estimate, Kind, OptionError, Specification
+from ancestral.core import (
+    Accumulated,
+    Batch,
+    DataError,
+    Estimate,
+    Kind,
+    OptionError,
+    Specification,
+)
 from ancestral.core.estimate import weakest
 from ancestral.data import Source
 from ancestral.evaluation.diagnostics import VariationalTerms, variational_terms
@@ -77,7 +85,10 @@ def evaluate(
 
 
 def _of_autoencoder(model: Autoencoder, rows: _Rows, setting: Setting) -> Evaluation:
-    error = torch.cat([model.reconstruction_error(b).double().cpu() for b in rows])
+    errors = Accumulated()
+    for batch in rows:
+        errors.extend(model.reconstruction_error(batch))
+    error = errors.tensor()
     first = rows.source.rows(slice(0, 1))
     return Evaluation(
         setting,

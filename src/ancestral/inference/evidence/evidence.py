@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from ancestral.core import Batch, Estimate, IncompatibleChoices, NotExact, Precision
+from ancestral.core import Accumulated, Batch, Estimate, IncompatibleChoices, NotExact, Precision
 from ancestral.inference.evidence.importance import importance_sampled
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
@@ -38,9 +38,11 @@ class Exact:
         del posterior
         if not isinstance(model, ExactLogProb):
             raise _no_exact_log_prob(model)
+        values = Accumulated()
         with torch.no_grad():
-            values = [model.log_prob(b.x, b.observed).double() for b in batches]
-        return Estimate(torch.cat(values), "exact")
+            for batch in batches:
+                values.extend(model.log_prob(batch.x, batch.observed))
+        return Estimate(values.tensor(), "exact")
 
 
 @dataclass(frozen=True)

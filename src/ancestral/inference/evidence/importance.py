@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ancestral.core import (
+    Accumulated,
     Batch,
     Estimate,
     OptionError,
@@ -62,16 +63,19 @@ def importance_sampled(
     """
     if num_samples < 1:
         raise OptionError(f"expected at least 1 importance sample, got {num_samples}")
-    parts = []
+    kept = {name: Accumulated() for name in ("value", "std_error", "ess", "khat")}
     group_number = 0
     for batch in batches:
         for first in range(0, len(batch), _GROUP):
             group = batch.rows(slice(first, first + _GROUP))
             with seeded(derived_seed(seed, group_number)):
                 log_w = log_weights(model, posterior, group, num_samples, rows_at_once, precision)
-            parts.append(summarized(log_w))
+            part = summarized(log_w)
+            for name, column in kept.items():
+                column.extend(getattr(part, name))
             group_number += 1
-    return Estimate.concatenate(parts)
+    columns = {name: column.tensor() for name, column in kept.items()}
+    return Estimate(kind="lower_bound", num_samples=num_samples, **columns)
 
 
 def log_weights(

@@ -16,7 +16,9 @@ def cache_folder() -> Path:
     return Path(given) if given else Path.home() / ".cache" / "ancestral"
 
 
-def find_file(relative: str, name: str, data_dir: str | Path | None = None) -> Path:
+def find_file(
+    relative: str, name: str, data_dir: str | Path | None = None, public: str | None = None
+) -> Path:
     """The file of a registered data set.
 
     Looked for in `data_dir`, then in $ANCESTRAL_DATA, then in the cache.
@@ -25,6 +27,7 @@ def find_file(relative: str, name: str, data_dir: str | Path | None = None) -> P
         relative: path within a data folder.
         name: of the data set, for messages.
         data_dir: a data folder.
+        public: the command that downloads it; None if it has no stable public source.
 
     Raises:
         DataError: it is in none of them.
@@ -39,5 +42,6 @@ def find_file(relative: str, name: str, data_dir: str | Path | None = None) -> P
     raise DataError(
         f"expected {relative} for the data set {name!r}, got no such file in "
         + ", ".join(str(f) for f in folders),
-        hint=f"ancestral data get {name}, or --data-dir FOLDER, or set $ANCESTRAL_DATA",
+        hint=f"{'' if public is None else public + ', or '}--data-dir FOLDER, or set "
+        "$ANCESTRAL_DATA to a folder that has it",
     )

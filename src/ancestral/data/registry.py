@@ -69,4 +69,5 @@ def get_dataset(name: str, cache_dir: str | Path | None = None) -> list[Path]:
 
 
 def _finder(name: str, data_dir: str | Path | None) -> Finder:
-    return partial(find_file, name=name, data_dir=data_dir)
+    public = f"ancestral data get {name}" if DATASETS[name].downloads else None
+    return partial(find_file, name=name, data_dir=data_dir, public=public)

@@ -67,4 +67,6 @@ def check_file(path: Path) -> None:
     if not os.access(path, os.R_OK):
         raise DataError(f"expected permission to read {path}, got none")
     if path.is_file() and path.stat().st_size == 0:
-        raise DataError(f"expected data in {path}, got an empty file")
+        raise DataError(
+            f"expected data in {path}, got an empty file", hint="write or download the file again"
+        )

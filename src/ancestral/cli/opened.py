@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ancestral.cli.data_choice import DataChoice, KeptText, kept_text
@@ -13,7 +14,7 @@ from ancestral.data import Dataset, Source
 from ancestral.estimator import DensityEstimator, RunConfig
 from ancestral.recipes import REGISTRY
 
-__all__ = ["OpenedRun", "checked_device", "open_run"]
+__all__ = ["OpenedRun", "checked_device", "first_rows", "open_run", "random_rows"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,14 @@ def first_rows(source: Source, num_rows: int) -> Source:
     if len(source) == 0:
         raise DataError("expected rows, got none")
     return source.subset(slice(0, min(num_rows, len(source))))
+
+
+def random_rows(source: Source, num_rows: int) -> Source:
+    """So many rows of a split, in their own order: the same ones at every call.
+
+    Not the first: files are often sorted, and those would be one class, or one alphabet.
+    """
+    if len(source) <= num_rows:
+        return source
+    chosen = np.random.default_rng(0).choice(len(source), num_rows, replace=False)
+    return source.subset(np.sort(chosen))

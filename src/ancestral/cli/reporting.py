@@ -9,7 +9,7 @@ import numpy as np
 
 from ancestral import __version__
 from ancestral.cli.measuring import Measurement, measure_source
-from ancestral.cli.opened import OpenedRun, first_rows
+from ancestral.cli.opened import OpenedRun, random_rows
 from ancestral.data import Dataset
 from ancestral.evaluation import (
     Evaluation,
@@ -29,11 +29,11 @@ _TRAINING_ROWS = 300  # beside them in the histogram
 def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
     """Evaluate, draw, and write `report.html`; returns the numbers and its path."""
     split = next(name for name in ("test", "valid", "train") if name in data.splits)
-    source = first_rows(data.split(split), _ROWS)
+    source = random_rows(data.split(split), _ROWS)
     found = measure_source(run, data.name, source, Measurement(split))
     if len(source) < len(data.split(split)):
         note = (
-            f"these are the first {len(source):,} of {len(data.split(split)):,} rows; "
+            f"these are {len(source):,} rows at random of {len(data.split(split)):,}; "
             "`ancestral evaluate` takes them all"
         )
         found = replace(found, notes=(*found.notes, note))
@@ -71,7 +71,7 @@ def _values(run: OpenedRun, data: Dataset, split: str, found: Evaluation) -> dic
         return {}
     values = {split: found.values}
     if split != "train" and "train" in data.splits:
-        rows = first_rows(data.train, _TRAINING_ROWS)
+        rows = random_rows(data.train, _TRAINING_ROWS)
         trained = measure_source(run, data.name, rows, Measurement("train")).values
         if trained is not None:
             values = {"train": trained, **values}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 
 import numpy as np
 import pytest
+import rows
 import torch
+from row import Row
 
 import ancestral
 from ancestral.core import (
@@ -23,12 +27,10 @@ from ancestral.core import (
 from ancestral.data import TensorSource
 from ancestral.models import LatentVariableModel
 
-SMALL = {
-    "vae": {"hidden_size": 8, "num_blocks": 1, "latent_size": 2},
-    "iwae": {"hidden_size": 8, "num_blocks": 1, "latent_size": 2, "num_samples": 3},
-    "conv_vae": {"channels": 4, "latent_size": 2},
-    "autoencoder": {"hidden_size": 8, "num_blocks": 1, "latent_size": 2},
-    "ppca": {"latent_size": 2},
+ROWS: dict[str, Row] = {
+    name: row
+    for module in pkgutil.iter_modules(rows.__path__)
+    for name, row in importlib.import_module(f"rows.{module.name}").ROWS.items()
 }
 NUM_ROWS = 60
 
@@ -89,34 +91,52 @@ SOURCES = {
     "gaps": lambda: _reals(True),
     "counts": _counts,
 }
-ACCEPTS = {
-    "vae": set(SOURCES),
-    "iwae": set(SOURCES),
-    "autoencoder": set(SOURCES),
-    "conv_vae": {"binary", "levels", "colour"},
-    "ppca": {"reals", "gaps"},
-}
 PAIRS = [(name, data) for name in ancestral.REGISTRY for data in sorted(SOURCES)]
 
 
 def _fitted(name, data, **options):
-    settings = SMALL[name] | {"epochs": 2, "batch_size": 25, "seed": 4} | options
+    settings = dict(ROWS[name].small) | {"epochs": 2, "batch_size": 25, "seed": 4} | options
     return ancestral.build(name, **settings).fit(SOURCES[data]())
 
 
 def test_every_recipe_is_covered_here():
-    assert set(SMALL) == set(ACCEPTS) == set(ancestral.REGISTRY)
+    assert set(ROWS) == set(ancestral.REGISTRY)
 
 
 @pytest.mark.parametrize(("name", "data"), PAIRS)
 def test_fit_and_ask_or_refuse_with_a_hint(name, data, single_precision):
     source = SOURCES[data]()
-    if data not in ACCEPTS[name]:
+    row = ROWS[name]
+    if data not in row.accepts:
         with pytest.raises(AncestralError) as caught:
             _fitted(name, data)
         assert caught.value.hint
         return
     estimator = _fitted(name, data)
+    if row.latent:
+        _encode_and_decode(estimator, source)
+    else:
+        with pytest.raises(NotExact, match="no latent variables"):
+            estimator.encode(source)
+    if row.kind is None:
+        with pytest.raises(NotExact, match="has no log p"):
+            estimator.score_samples(source)
+        with pytest.raises(NotExact, match="cannot sample"):
+            estimator.sample(2)
+        return
+    score = estimator.score_samples(source)
+    assert score.value.shape == (NUM_ROWS,)
+    assert bool(score.value.isfinite().all())
+    assert score.kind == row.kind
+    assert estimator.score(source) == pytest.approx(score.mean)
+    samples = estimator.sample(5, seed=1)
+    assert samples.shape == (5, *source.spec.shape)
+    assert np.isfinite(samples).all()
+    assert np.array_equal(samples, estimator.sample(5, seed=1))
+    assert not np.array_equal(samples, estimator.sample(5, seed=2))
+
+
+def _encode_and_decode(estimator, source):
     shape = source.spec.shape
     codes = estimator.encode(source)
     assert codes.shape == (NUM_ROWS, 2)
@@ -128,32 +148,18 @@ def test_fit_and_ask_or_refuse_with_a_hint(name, data, single_precision):
     lines = estimator.interpolate(first, last, 4)
     assert lines.shape == (3, 4, *shape)
     assert np.allclose(lines[:, 0], estimator.reconstruct(first), rtol=1e-3, atol=1e-3)
-    if name == "autoencoder":
-        with pytest.raises(NotExact, match="has no log p"):
-            estimator.score_samples(source)
-        with pytest.raises(NotExact, match="cannot sample"):
-            estimator.sample(2)
-        return
-    score = estimator.score_samples(source)
-    assert score.value.shape == (NUM_ROWS,)
-    assert bool(score.value.isfinite().all())
-    assert score.kind == ("exact" if name == "ppca" else "lower_bound")
-    assert estimator.score(source) == pytest.approx(score.mean)
-    samples = estimator.sample(5, seed=1)
-    assert samples.shape == (5, *shape)
-    assert np.array_equal(samples, estimator.sample(5, seed=1))
-    assert not np.array_equal(samples, estimator.sample(5, seed=2))
 
 
 @pytest.mark.parametrize("name", list(ancestral.REGISTRY))
 def test_save_and_load_give_the_same_numbers(name, tmp_path, single_precision):
-    data = "reals" if name == "ppca" else "binary"
-    source = SOURCES[data]()
-    estimator = _fitted(name, data)
+    row = ROWS[name]
+    source = SOURCES[row.data]()
+    estimator = _fitted(name, row.data)
     estimator.save(tmp_path / "run")
     again = ancestral.load(tmp_path / "run")
-    assert np.array_equal(estimator.encode(source), again.encode(source))
-    if name != "autoencoder":
+    if row.latent:
+        assert np.array_equal(estimator.encode(source), again.encode(source))
+    if row.kind is not None:
         before, after = estimator.score_samples(source), again.score_samples(source)
         assert torch.equal(before.value, after.value)
         assert np.array_equal(estimator.sample(3), again.sample(3))
@@ -165,22 +171,20 @@ def test_save_and_load_give_the_same_numbers(name, tmp_path, single_precision):
 
 @pytest.mark.parametrize("name", list(ancestral.REGISTRY))
 def test_the_seed_decides(name, single_precision):
-    data = "reals" if name == "ppca" else "binary"
-
     def weights(seed):
-        estimator = _fitted(name, data, seed=seed)
+        estimator = _fitted(name, ROWS[name].data, seed=seed)
         return torch.cat([p.detach().flatten() for p in estimator.model_.parameters()])
 
     assert torch.equal(weights(1), weights(1))
-    if name != "ppca":  # whose fit has nothing random
+    if ROWS[name].trained:
         assert not torch.equal(weights(1), weights(2))
 
 
-@pytest.mark.parametrize("name", [n for n in ancestral.REGISTRY if n != "ppca"])
+@pytest.mark.parametrize("name", [n for n, row in ROWS.items() if row.trained])
 def test_gradients_reach_every_parameter(name):
-    source = SOURCES["binary"]()
+    source = SOURCES[ROWS[name].data]()
     recipe = ancestral.REGISTRY[name]
-    parts = recipe.build(source.spec, SMALL[name])
+    parts = recipe.build(source.spec, ROWS[name].small)
     batch = source.rows(slice(0, 20))
     parts.objective(parts.model, parts.posterior, batch, 0).value.backward()
     modules = [("model", parts.model)]
@@ -228,7 +232,7 @@ def test_raw_and_standardised_data_give_the_same_log_p_in_their_units(single_pre
     raw = source.rows(slice(None)).x.double().numpy()
     scale, shift = np.array([1.0, 10.0, 0.1, 3.0, 1e3, 2.0]), 50.0
     scaled = raw * scale + shift
-    options = SMALL["vae"] | {"epochs": 3, "seed": 1, "precision": "float32"}
+    options = dict(ROWS["vae"].small) | {"epochs": 3, "seed": 1, "precision": "float32"}
     first = ancestral.build("vae", **options).fit(raw).score_samples(raw)
     second = ancestral.build("vae", **options).fit(scaled).score_samples(scaled)
     assert second.mean == pytest.approx(first.mean - np.log(scale).sum(), abs=2e-2)

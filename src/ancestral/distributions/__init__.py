@@ -23,6 +23,14 @@ from ancestral.distributions.names import LIKELIHOODS, named_head
 from ancestral.distributions.normal import FixedScaleNormal, Normal
 from ancestral.distributions.positive import Exponential, LogNormal
 from ancestral.distributions.product import Product
+from ancestral.distributions.sites import (
+    CellSite,
+    ColumnSites,
+    Site,
+    SiteHead,
+    UniformSites,
+    site_head,
+)
 from ancestral.distributions.wrapper import HeadDistribution
 
 __all__ = [
@@ -32,6 +40,8 @@ __all__ = [
     "Categorical",
     "Cauchy",
     "CellHead",
+    "CellSite",
+    "ColumnSites",
     "ContinuousBernoulli",
     "DiagonalNormal",
     "DiscretizedLogistic",
@@ -49,13 +59,17 @@ __all__ = [
     "Normal",
     "Poisson",
     "Product",
+    "Site",
+    "SiteHead",
     "SiteMixture",
     "StandardNormal",
     "StudentT",
+    "UniformSites",
     "ZeroInflatedNegativeBinomial",
     "bernoulli_log_prob",
     "default_head",
     "has_closed_form_kl",
     "kl_terms",
     "named_head",
+    "site_head",
 ]

@@ -58,6 +58,10 @@ class Categorical(CellHead):
         """P(x = k) for each code, [..., num_levels, *event_shape]."""
         return single(features).softmax(self.axis)
 
+    def table(self, features: Tensor) -> Tensor:
+        """The same as `probs`."""
+        return self.probs(features)
+
     def mean(self, features: Tensor) -> Tensor:
         """The expected code, which says something only where codes have an order."""
         levels = torch.arange(self.num_levels, device=features.device)

@@ -57,6 +57,11 @@ class CellHead(Head):
         """The axis of the features that holds the parameters, from the right."""
         return -1 - len(self.event_shape)
 
+    @property
+    def num_uniforms(self) -> int:
+        """Uniform numbers that `draw` makes one cell of."""
+        return 1
+
     def log_prob_cells(
         self, features: Tensor, x: Tensor, observed: Tensor | None = None
     ) -> Tensor:
@@ -85,6 +90,34 @@ class CellHead(Head):
         """One draw for each leading index, from uniform noise through `icdf`."""
         features = single(features)
         return self.icdf(features, open_uniform(features.select(self.axis, 0)))
+
+    def draw(self, features: Tensor, uniforms: Tensor) -> Tensor:
+        """A draw as a function of its noise: the same noise, the same draw, by any sampler.
+
+        Args:
+            features: [..., P, *event_shape].
+            uniforms: [..., num_uniforms, *event_shape], in (0, 1), independent.
+
+        Returns:
+            [..., *event_shape].
+        """
+        return self.icdf(single(features), uniforms.select(self.axis, 0))
+
+    def table(self, features: Tensor) -> Tensor:
+        """P(x = k) of each cell for every code k, [..., K, *event_shape].
+
+        Args:
+            features: [..., P, *event_shape].
+
+        Raises:
+            NotImplementedError: the support is not 0 .. K - 1 for some K.
+        """
+        num_codes = self.support.num_codes
+        if num_codes is None:
+            raise NotImplementedError(f"{type(self).__name__} has no finite table of masses")
+        levels = torch.arange(num_codes, dtype=single(features).dtype, device=features.device)
+        levels = levels.reshape(-1, *[1] * len(self.event_shape))
+        return self.log_prob_cells(features.unsqueeze(self.axis - 1), levels).exp()
 
     def icdf(self, features: Tensor, u: Tensor) -> Tensor:
         """The quantile function: the smallest x with P(X <= x) >= u, for each cell.

@@ -82,14 +82,35 @@ class SiteMixture(CellHead):
         logits, components = self.split(single(features))
         return (logits.softmax(self.axis) * self.component.mean(components)).sum(self.axis)
 
+    @property
+    def num_uniforms(self) -> int:
+        """One for the choice of a component, then the component's."""
+        return 1 + self.component.num_uniforms
+
     def sample(self, features: Tensor) -> Tensor:
         """A component in each cell, then a draw from it."""
+        chooser = open_uniform(single(features).select(self.axis, 0))
+        return self.component.sample(self._picked(features, chooser))
+
+    def draw(self, features: Tensor, uniforms: Tensor) -> Tensor:
+        """The first uniform chooses a component, the others draw from it."""
+        picked = self._picked(features, uniforms.select(self.axis, 0))
+        rest = uniforms.narrow(self.axis, 1, self.component.num_uniforms)
+        return self.component.draw(picked, rest)
+
+    def _picked(self, features: Tensor, u: Tensor) -> Tensor:
+        """Features of the component that u chooses in each cell, [..., P, *event_shape]."""
         logits, components = self.split(single(features))
-        chosen = _choose(logits.movedim(self.axis, -1)).unsqueeze(self.axis)
+        below = (
+            logits.softmax(self.axis)
+            .cumsum(self.axis)
+            .narrow(self.axis, 0, self.num_components - 1)
+        )
+        chosen = (below < u.unsqueeze(self.axis)).sum(self.axis, keepdim=True)
         index = chosen.unsqueeze(self.axis)
         shape = (*index.shape[: self.axis], self.component.num_parameters, *self.event_shape)
         picked = components.gather(self.axis - 1, index.expand(shape))
-        return self.component.sample(picked.squeeze(self.axis - 1))
+        return picked.squeeze(self.axis - 1)
 
     def initial_features(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Each component starts at one of K equal parts of a cell's sorted values."""

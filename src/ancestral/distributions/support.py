@@ -33,11 +33,13 @@ class Support:
         description: the set in words; completes "a Bernoulli likelihood needs ...".
         contains: x -> bool of the same shape; NaN is never inside.
         hint: what to do with data that are outside.
+        num_codes: K, if the set is 0 .. K - 1.
     """
 
     description: str
     contains: Callable[[Tensor], Tensor]
     hint: str
+    num_codes: int | None = None
 
 
 def check_support(
@@ -85,6 +87,7 @@ def codes(num_levels: int) -> Support:
         f"whole numbers from 0 to {num_levels - 1}",
         lambda x: (x >= 0) & (x <= num_levels - 1) & (x == x.round()),
         "check the number of levels; real numbers need a continuous likelihood",
+        num_levels,
     )
 
 
@@ -93,6 +96,7 @@ ZERO_ONE = Support(
     "values that are 0 or 1",
     lambda x: (x == 0) | (x == 1),
     "binarise the data, or use a continuous-bernoulli likelihood for values from 0 to 1",
+    2,
 )
 UNIT = Support(
     "values from 0 to 1",

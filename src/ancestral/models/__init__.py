@@ -1,5 +1,6 @@
 """p only: the story of how data arise; no q, no loss."""
 
+from ancestral.models.autoregressive import AutoregressiveModel, SamplingMethod, Truncation
 from ancestral.models.gaussian import DiagonalGaussian, FullGaussian, StandardNormalPrior
 from ancestral.models.latent import (
     Autoencoder,
@@ -12,12 +13,15 @@ from ancestral.models.units import Units
 
 __all__ = [
     "Autoencoder",
+    "AutoregressiveModel",
     "DiagonalGaussian",
     "ExactLogProb",
     "FullGaussian",
     "LatentVariableModel",
     "NetworkConditional",
     "ProbabilisticPCA",
+    "SamplingMethod",
     "StandardNormalPrior",
+    "Truncation",
     "Units",
 ]

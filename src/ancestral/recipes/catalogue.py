@@ -10,6 +10,7 @@ from ancestral.estimator import DensityEstimator, Recipe, RunConfig
 from ancestral.recipes import references
 from ancestral.recipes.autoencoder import autoencoder
 from ancestral.recipes.conv_vae import conv_vae
+from ancestral.recipes.fvsbn import fvsbn, logistic_ar
 from ancestral.recipes.iwae import iwae
 from ancestral.recipes.ppca import ppca
 from ancestral.recipes.vae import vae
@@ -58,6 +59,22 @@ for _recipe in (
         "Hinton & Salakhutdinov (2006), Reducing the Dimensionality of Data",
         references.HINTON_2006,
         tags=("no likelihood",),
+    ),
+    Recipe(
+        "logistic_ar",
+        "logistic regression of each cell on the few before it: exact log p",
+        logistic_ar,
+        "Frey (1998), Graphical Models for Machine Learning and Digital Communication",
+        references.FREY_1998,
+        tags=("autoregressive", "exact"),
+    ),
+    Recipe(
+        "fvsbn",
+        "fully visible sigmoid belief network: each cell on all before it, exact log p",
+        fvsbn,
+        "Neal (1992), Connectionist Learning of Belief Networks",
+        references.NEAL_1992,
+        tags=("autoregressive", "exact"),
     ),
 ):
     REGISTRY.add(_recipe.name, _recipe)

@@ -45,3 +45,20 @@ HINTON_2006 = """@article{hinton2006reducing,
   pages   = {504--507},
   year    = {2006}
 }"""
+
+NEAL_1992 = """@article{neal1992connectionist,
+  title   = {Connectionist Learning of Belief Networks},
+  author  = {Neal, Radford M.},
+  journal = {Artificial Intelligence},
+  volume  = {56},
+  number  = {1},
+  pages   = {71--113},
+  year    = {1992}
+}"""
+
+FREY_1998 = """@book{frey1998graphical,
+  title     = {Graphical Models for Machine Learning and Digital Communication},
+  author    = {Frey, Brendan J.},
+  publisher = {MIT Press},
+  year      = {1998}
+}"""

@@ -41,7 +41,7 @@ class Exact:
         values = Accumulated()
         with torch.no_grad():
             for batch in batches:
-                values.extend(model.log_prob(batch.x, batch.observed))
+                values.extend(model.log_prob(batch.x, observed=batch.observed))
         return Estimate(values.tensor(), "exact")
 
 

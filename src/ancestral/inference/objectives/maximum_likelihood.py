@@ -36,7 +36,7 @@ class MaximumLikelihood:
         """Minus log p(x)."""
         del posterior, step
         assert isinstance(model, ExactLogProb)
-        log_prob = model.log_prob(batch.x, batch.observed).mean()
+        log_prob = model.log_prob(batch.x, observed=batch.observed).mean()
         return Loss(-log_prob, {"log_prob": log_prob.detach()})
 
     def announcements(self, num_steps: int, steps_per_epoch: int) -> list[str]:

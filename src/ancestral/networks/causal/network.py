@@ -1,0 +1,195 @@
+"""`CausalNetwork`: the features of a site depend on the sites before it, and on nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ancestral.core.errors import IncompatibleChoices, OptionError, ShapeError
+
+__all__ = ["CausalNetwork", "Prefix", "State", "check_context", "checked_order", "raster_order"]
+
+State = Any
+"""What a network remembers between steps: nested tuples, lists, dicts and dataclasses of tensors,
+each with the batch on its first axis, so that `core.pytrees.select` can pick rows of it."""
+
+
+class CausalNetwork(nn.Module, ABC):
+    """Values of T sites -> features of T sites, each from the sites before it alone.
+
+    Sites are numbered as they are stored; `order[t]` is the site that is drawn at step t. What
+    `forward` takes and gives is as stored. A site holds W sub-symbols, all known at once.
+
+    Two ways to the same features: `forward`, of all sites in parallel, given their values; and
+    `step`, of one site after the other. The `step` of this class runs `forward` on what is known
+    so far, which is right for every subclass and costs a pass at each step. A subclass that can
+    do better overrides `init_state` and `step`; a test compares the two.
+
+    Attributes:
+        num_sites: T.
+        width: W.
+        num_features: P, for each site.
+        context_size: size of a context vector; 0 if the network takes none.
+        order: [T] int64.
+    """
+
+    order: Tensor
+
+    def __init__(
+        self,
+        num_sites: int,
+        num_features: int,
+        *,
+        width: int = 1,
+        context_size: int = 0,
+        order: Sequence[int] | Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        if num_sites < 1:
+            raise OptionError(f"expected at least 1 site, got {num_sites}")
+        self.num_sites = num_sites
+        self.num_features = num_features
+        self.width = width
+        self.context_size = context_size
+        self.register_buffer("order", checked_order(order, num_sites))
+
+    @abstractmethod
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Features of every site, given the values of all.
+
+        Args:
+            x: [batch, T, W], as stored.
+            context: [batch, context_size], which reaches every site; None if there is none.
+
+        Returns:
+            [batch, T, P], as stored. Those of site order[t] depend on x at order[:t] alone.
+        """
+
+    def init_state(self, batch_size: int, context: Tensor | None = None) -> State:
+        """What is known before the first step."""
+        return Prefix.empty(self, batch_size, context)
+
+    def step(self, state: State, t: int, prev: Tensor | None) -> tuple[Tensor, State]:
+        """Take the value of the site before, give the features of this one.
+
+        Steps are made in order, from 0 on. The state may be overwritten: `core.pytrees.clone` it
+        to go on from it twice.
+
+        Args:
+            state: after step t - 1; at t = 0 what `init_state` gave.
+            t: number of the step; the site is order[t].
+            prev: [batch, W], value of site order[t - 1]; None at t = 0.
+
+        Returns:
+            Features [batch, P] of site order[t], and the new state.
+        """
+        assert isinstance(state, Prefix)
+        return state.step(self, t, prev)
+
+    def with_order(self, order: Sequence[int] | Tensor) -> CausalNetwork:
+        """The same weights under another order of the sites, where they allow for that.
+
+        Raises:
+            IncompatibleChoices: the network was made for one order.
+        """
+        del order
+        raise IncompatibleChoices(
+            f"{type(self).__name__} was made for one order of the sites",
+            hint="order-agnostic models (made with several orders, eonade) can change theirs",
+        )
+
+    @property
+    def has_cached_step(self) -> bool:
+        """Whether a step costs less than a pass."""
+        return type(self).step is not CausalNetwork.step
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights, and of what is drawn."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return self.order.device
+
+
+@dataclass
+class Prefix:
+    """The state of a network that remembers nothing but the values themselves.
+
+    Args:
+        x: [batch, T, W], zero where not known yet.
+        context: of the batch.
+    """
+
+    x: Tensor
+    context: Tensor | None
+
+    @staticmethod
+    def empty(network: CausalNetwork, batch_size: int, context: Tensor | None) -> Prefix:
+        """Nothing is known."""
+        shape = (batch_size, network.num_sites, network.width)
+        x = torch.zeros(shape, dtype=network.dtype, device=network.device)
+        return Prefix(x, context)
+
+    def step(self, network: CausalNetwork, t: int, prev: Tensor | None) -> tuple[Tensor, Prefix]:
+        """A whole pass, of which one site's features are kept."""
+        if prev is not None:
+            self.x[:, int(network.order[t - 1])] = prev
+        features = network.forward(self.x, self.context)
+        return features[:, int(network.order[t])], self
+
+
+def raster_order(num_sites: int) -> Tensor:
+    """Sites in the order they are stored."""
+    return torch.arange(num_sites)
+
+
+def checked_order(order: Sequence[int] | Tensor | None, num_sites: int) -> Tensor:
+    """A permutation of 0 .. num_sites - 1; None is the order of storage.
+
+    Raises:
+        OptionError: it is no such permutation.
+    """
+    if order is None:
+        return raster_order(num_sites)
+    found = torch.as_tensor(order, dtype=torch.int64).cpu()
+    if found.shape != (num_sites,) or not torch.equal(
+        found.sort().values, raster_order(num_sites)
+    ):
+        raise OptionError(
+            f"expected an order of {num_sites} sites, each once, got {list(found.shape)} numbers",
+            hint="an order lists the site of each step, counting from 0",
+        )
+    return found.clone()
+
+
+def check_context(context: Tensor | None, context_size: int, batch_size: int) -> None:
+    """Refuse a context that a network of `context_size` cannot use.
+
+    Raises:
+        ShapeError: its shape is another, it is missing, or there should be none.
+    """
+    if context_size == 0:
+        if context is not None:
+            raise ShapeError(
+                f"expected no context, got one of shape {list(context.shape)}",
+                hint="this model was built without a context",
+            )
+        return
+    if context is None:
+        raise ShapeError(
+            f"expected a context of shape [{batch_size}, {context_size}], got none",
+            hint="this model is conditional: say what on",
+        )
+    if context.shape[0] != batch_size or context.shape[-1] != context_size:
+        raise ShapeError(
+            f"expected a context of shape [{batch_size}, {context_size}], "
+            f"got {list(context.shape)}"
+        )

@@ -54,6 +54,7 @@ class DensityEstimator:
 
     Attributes:
         spec_: what the data are.
+        options_: of the recipe, all of them; what follows from the size of the data has values.
         model_: p, a fitted module.
         posterior_: q, or None.
         objective_: what was minimised.
@@ -119,14 +120,15 @@ class DensityEstimator:
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.spec_ = source.spec
         self.n_features_in_ = source.spec.num_dims
+        self.options_ = self.recipe.resolved(own, source.spec, len(source))
         with seeded(derived_seed(config.seed, _WEIGHTS)):
-            parts = self.recipe.build(source.spec, own)
+            parts = self.recipe.build(source.spec, self.options_)
         parts.objective.check(parts.model, parts.posterior)
         initialize(parts, source, config.seed)
         run = Path(folder) if folder is not None else None
         if run is not None:
             prepare_folder(run, resume=resume, overwrite=overwrite)
-            asked = self._run_config(source.spec, own, config, provenance)
+            asked = self._run_config(source.spec, config, provenance)
             if resume and (run / "config.json").exists():
                 RunConfig.load(run).refuse_other(asked)
             asked.save(run)
@@ -150,8 +152,7 @@ class DensityEstimator:
         self._require_fitted()
         run = Path(folder)
         prepare_folder(run, resume=False, overwrite=overwrite)
-        own, config = self.recipe.split_options(self.options or {})
-        self._run_config(self.spec_, own, config, None).save(run)
+        self._run_config(self.spec_, self.training_, None).save(run)
         save_weights(self._modules(), run)
         self.history_.save(run / "metrics.jsonl")
 
@@ -171,6 +172,7 @@ class DensityEstimator:
         parts = recipe.build(config.spec, config.options)
         load_weights({"model": parts.model, "posterior": parts.posterior}, run)
         estimator.spec_ = config.spec
+        estimator.options_ = dict(config.options)
         estimator.n_features_in_ = config.spec.num_dims
         estimator.training_ = config.training
         estimator._adopt(
@@ -304,15 +306,13 @@ class DensityEstimator:
     def _run_config(
         self,
         spec: Specification,
-        options: Mapping[str, Any],
         training: TrainingConfig,
         provenance: Mapping[str, Any] | None,
     ) -> RunConfig:
         from ancestral import __version__
 
-        completed = self.recipe.completed(options)
         name, data = self.recipe.name, dict(provenance or {})
-        return RunConfig(name, completed, spec, training, data, __version__)
+        return RunConfig(name, self.options_, spec, training, data, __version__)
 
     def _modules(self) -> dict[str, nn.Module | None]:
         return {"model": self.model_, "posterior": self.posterior_}

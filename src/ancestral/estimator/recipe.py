@@ -48,6 +48,8 @@ class Recipe:
         bibtex: for `ancestral cite`.
         training: defaults of training options where they differ from `TrainingConfig`'s.
         tags: for lists.
+        resolve: (spec, number of training rows, options) -> options, in which those that were
+            None, because they follow from the size of the data, have values.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Recipe:
     bibtex: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    resolve: Callable[[Specification, int, dict[str, Any]], dict[str, Any]] | None = None
 
     @property
     def options(self) -> dict[str, inspect.Parameter]:
@@ -87,6 +90,13 @@ class Recipe:
     def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe's options with defaults where nothing is given."""
         return {name: p.default for name, p in self.options.items()} | dict(given)
+
+    def resolved(
+        self, given: Mapping[str, Any], spec: Specification, num_rows: int
+    ) -> dict[str, Any]:
+        """The recipe's options for some training data, with nothing left to follow from them."""
+        completed = self.completed(given)
+        return completed if self.resolve is None else self.resolve(spec, num_rows, completed)
 
     def build(self, spec: Specification, options: Mapping[str, Any]) -> Assembly:
         """Assemble the parts for some data."""

@@ -19,6 +19,7 @@ class Row:
         kind: of its log p; None if it has none.
         latent: whether it encodes, reconstructs and interpolates.
         data: the source for tests that take one.
+        conditional: whether it can be conditional on classes.
         trained: whether it is fitted by gradient steps from a random start, rather than solved.
     """
 
@@ -28,3 +29,4 @@ class Row:
     latent: bool = True
     data: str = "binary"
     trained: bool = True
+    conditional: bool = False

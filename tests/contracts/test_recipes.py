@@ -24,7 +24,7 @@ from ancestral.core import (
     ShapeError,
     Specification,
 )
-from ancestral.data import TensorSource
+from ancestral.data import TensorSource, given_labels
 from ancestral.models import LatentVariableModel
 
 ROWS: dict[str, Row] = {
@@ -148,6 +148,41 @@ def _encode_and_decode(estimator, source):
     lines = estimator.interpolate(first, last, 4)
     assert lines.shape == (3, 4, *shape)
     assert np.allclose(lines[:, 0], estimator.reconstruct(first), rtol=1e-3, atol=1e-3)
+
+
+def _labelled(data):
+    source = SOURCES[data]()
+    labels = np.random.default_rng(7).integers(0, 3, NUM_ROWS)
+    return given_labels(TensorSource(source.x, source.spec, labels=labels), ("a", "b", "c"))
+
+
+@pytest.mark.parametrize("name", list(ancestral.REGISTRY))
+def test_classes_are_taken_or_refused(name, tmp_path, single_precision):
+    row = ROWS[name]
+    source = _labelled(row.data)
+    settings = dict(row.small) | {"epochs": 2, "batch_size": 25, "seed": 4}
+    estimator = ancestral.build(name, **settings)
+    if not row.conditional:
+        with pytest.raises(AncestralError, match="conditional"):
+            estimator.fit(source)
+        return
+    estimator.fit(source)
+    score = estimator.score_samples(source)
+    plain = source.rows(slice(None)).x.numpy()
+    again = estimator.score_samples(plain, context=source.context)
+    assert torch.equal(score.value, again.value)
+    other = estimator.score_samples(plain, context=np.roll(source.context.numpy(), 1, 1))
+    assert not torch.equal(score.value, other.value)
+    with pytest.raises(ShapeError, match="conditional"):
+        estimator.score_samples(plain)
+    first = estimator.sample(3, context=np.array([1.0, 0, 0]))
+    assert first.shape == (3, *source.spec.shape)
+    with pytest.raises(ShapeError, match="conditional"):
+        estimator.sample(3)
+    estimator.save(tmp_path / "run")
+    loaded = ancestral.load(tmp_path / "run")
+    assert loaded.spec_.context == ("a", "b", "c")
+    assert np.array_equal(loaded.sample(3, context=np.array([1.0, 0, 0])), first)
 
 
 @pytest.mark.parametrize("name", list(ancestral.REGISTRY))

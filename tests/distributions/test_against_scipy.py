@@ -95,13 +95,14 @@ def test_log_prob_and_mean(head, features, expected, points):
     ids=lambda v: type(v).__name__,
 )
 def test_quantiles(head, features, expected, points):
-    if isinstance(head, StudentT | Beta):
+    if isinstance(head, StudentT):
         with pytest.raises(NotImplementedError, match="has no closed-form quantiles"):
             head.icdf(torch.tensor(features), torch.tensor(0.5))
         return
     for u in (1e-5, 0.2, 0.5, 0.99):
         value = head.icdf(torch.tensor(features), torch.tensor(u))
-        assert value.item() == pytest.approx(expected.ppf(u), rel=1e-9)
+        # bisection stops at a distance of 1e-18, which is much for a quantile of 1e-17
+        assert value.item() == pytest.approx(expected.ppf(u), rel=1e-9, abs=1e-15)
 
 
 def test_categorical():

@@ -10,7 +10,7 @@ from typing import Any
 
 from ancestral.core import DataError, OptionError, RunError, Specification
 from ancestral.core.specification import Kind
-from ancestral.data import DATASETS, Dataset, Vocabulary, load_dataset
+from ancestral.data import DATASETS, Dataset, Vocabulary, given_labels, load_dataset
 
 __all__ = ["DataChoice", "KeptText", "kept_text"]
 
@@ -27,6 +27,7 @@ class DataChoice:
         binarization: of grey values.
         dequantize: whether uniform noise makes real numbers of integers.
         data_dir: folder of data sets, where one was named.
+        given: "label" for rows that are modelled given their class.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DataChoice:
     binarization: str | None = None
     dequantize: bool = False
     data_dir: str | None = None
+    given: str | None = None
 
     def __post_init__(self) -> None:
         if self.dequantize and self.kind not in (None, str(Kind.REAL)):
@@ -77,7 +79,7 @@ class DataChoice:
                 f"expected an array of whole numbers to dequantise, got {self.name}",
                 hint="leave out --dequantize; columns of tables are not dequantised",
             )
-        return data
+        return data if self.given is None else _given_labels(data, like)
 
     def instead(self, name: str | None, data_dir: Path | None) -> DataChoice:
         """The same choice for other data, or for the same data in another place.
@@ -114,6 +116,17 @@ class DataChoice:
         known: dict[str, Any] = {key: value for key, value in d.items() if key in names}
         known["drop"] = tuple(known.get("drop", ()))
         return DataChoice(**known)
+
+
+def _given_labels(data: Dataset, like: Specification | None) -> Dataset:
+    """The data set, each of whose rows comes with its class."""
+    names = None if like is None else like.context
+    if names is None:
+        labels = data.train.labels
+        count = 0 if labels is None else int(labels.max()) + 1
+        names = data.label_names or tuple(map(str, range(count)))
+    splits = {part: given_labels(source, names) for part, source in data.splits.items()}
+    return replace(data, splits=splits, spec=replace(data.spec, context=names))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def run_options(
     kind: Kinds | None = None,
     binarization: Literal["none", "static", "dynamic"] | None = None,
     dequantize: Flag = False,
+    given: Literal["label"] | None = None,
 ) -> None:
     """Options that every recipe has.
 
@@ -63,11 +64,12 @@ def run_options(
         tensorboard: write TensorBoard events into the run.
         device: cpu or cuda; cuda if there is one.
         data_dir: folder of data sets, looked in before $ANCESTRAL_DATA and the cache.
-        label: column of labels, for pictures; the model never sees it.
+        label: column of labels, for pictures; the model sees it only with --given.
         drop: column to leave out; can be given several times.
         kind: what every cell is; found from the values if it is not given.
         binarization: of grey values; the data set's own choice if it is not given.
         dequantize: add uniform noise to integers, for densities over real numbers.
+        given: label models each row given its class: p(x | label).
     """
 
 

@@ -43,6 +43,7 @@ class TrainingRun:
     kind: str | None = None
     binarization: str | None = None
     dequantize: bool = False
+    given: str | None = None
 
     @property
     def choice(self) -> DataChoice:
@@ -55,6 +56,7 @@ class TrainingRun:
             self.binarization,
             self.dequantize,
             None if self.data_dir is None else str(self.data_dir),
+            self.given,
         )
 
 
@@ -120,7 +122,7 @@ def _interrupted(
     words = ["ancestral", "fit", recipe, run.data, "--out", str(folder)]
     for name, value in options.items():
         words += _typed(name, value)
-    for name in ("device", "data_dir", "label", "kind", "binarization"):
+    for name in ("device", "data_dir", "label", "kind", "binarization", "given"):
         if getattr(run, name) is not None:
             words += _typed(name, getattr(run, name))
     for column in run.drop:

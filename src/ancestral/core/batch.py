@@ -19,11 +19,13 @@ class Batch:
         observed: [batch, *event] bool, False where a cell is missing; None if all are there.
         index: [batch] int64, each row's position in the training data; None for new data.
             Posteriors that keep parameters per datum look them up by it.
+        context: [batch, size] what p(x | c) is conditional on, or None.
     """
 
     x: Tensor
     observed: Tensor | None = None
     index: Tensor | None = None
+    context: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same rows on another device."""
@@ -31,6 +33,7 @@ class Batch:
             self.x.to(device),
             None if self.observed is None else self.observed.to(device),
             None if self.index is None else self.index.to(device),
+            None if self.context is None else self.context.to(device),
         )
 
     def rows(self, selection: slice | Tensor) -> Batch:
@@ -45,11 +48,16 @@ class Batch:
             self.x[selection],
             None if self.observed is None else self.observed[selection],
             None if self.index is None else self.index[selection],
+            None if self.context is None else self.context[selection],
         )
 
     def with_index(self, index: Tensor | None) -> Batch:
         """The same rows, at other positions of the training data, or at none."""
-        return Batch(self.x, self.observed, index)
+        return Batch(self.x, self.observed, index, self.context)
+
+    def with_context(self, context: Tensor | None) -> Batch:
+        """The same rows, given something else."""
+        return Batch(self.x, self.observed, self.index, context)
 
     def __len__(self) -> int:
         """Number of rows."""

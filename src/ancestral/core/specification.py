@@ -62,6 +62,10 @@ class Specification:
         missing: whether cells may be missing (NaN in arrays, empty in files).
         reason: how the kind was found, in words.
         binarization: how grey values became 0 and 1, in words; "" if they did not.
+        context: names of the numbers that each row comes with and that p(x | c) is conditional
+            on, such as its classes, one number for each; () if there are none.
+        end_code: of sequences that end: the code of the end symbol, which also fills the cells
+            after it; None for data of one length.
 
     Example:
         >>> Specification(Kind.BINARY, (28, 28)).num_dims
@@ -75,6 +79,8 @@ class Specification:
     missing: bool = False
     reason: str = ""
     binarization: str = ""
+    context: tuple[str, ...] = ()
+    end_code: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind is None and self.columns is None:
@@ -83,6 +89,8 @@ class Specification:
             raise DataError(f"expected shape ({len(self.columns)},), got {self.shape}")
         if self.kind is not None:
             _check_levels(self.kind, self.num_levels, "the data")
+        if self.end_code is not None and not 0 <= self.end_code < (self.num_levels or 0):
+            raise DataError(f"expected an end symbol among the codes, got {self.end_code}")
 
     @property
     def num_dims(self) -> int:
@@ -126,6 +134,8 @@ class Specification:
             "missing": self.missing,
             "reason": self.reason,
             "binarization": self.binarization,
+            "context": list(self.context),
+            "end_code": self.end_code,
         }
 
     @staticmethod
@@ -156,6 +166,8 @@ class Specification:
             missing=d["missing"],
             reason=d["reason"],
             binarization=d["binarization"],
+            context=tuple(d.get("context", ())),
+            end_code=d.get("end_code"),
         )
 
 

@@ -7,6 +7,7 @@ from ancestral.data.binarization import (
     DynamicallyBinarized,
     statically_binarized,
 )
+from ancestral.data.conditioned import Conditioned, given_labels
 from ancestral.data.dataset import Dataset
 from ancestral.data.dequantization import Dequantized
 from ancestral.data.download import Download, download
@@ -20,7 +21,8 @@ from ancestral.data.source import Source
 from ancestral.data.streaming import StreamedSource
 from ancestral.data.tables import encode_table, infer_table
 from ancestral.data.tensor_source import TensorSource
-from ancestral.data.vocabulary import Vocabulary
+from ancestral.data.text_windows import TextWindows
+from ancestral.data.vocabulary import Symbols, Vocabulary
 
 __all__ = [
     "DATASETS",
@@ -28,6 +30,7 @@ __all__ = [
     "Bijection",
     "Binarization",
     "Compose",
+    "Conditioned",
     "Dataset",
     "Dequantized",
     "Download",
@@ -39,12 +42,15 @@ __all__ = [
     "Source",
     "Standardize",
     "StreamedSource",
+    "Symbols",
     "TensorSource",
+    "TextWindows",
     "Vocabulary",
     "as_source",
     "download",
     "encode_table",
     "get_dataset",
+    "given_labels",
     "infer_specification",
     "infer_table",
     "load_dataset",

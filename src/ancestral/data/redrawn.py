@@ -103,4 +103,4 @@ def _masked(x: Tensor, batch: Batch) -> Batch:
     """Cells with zeros where they are missing."""
     if batch.observed is not None:
         x = x * batch.observed
-    return Batch(x, batch.observed, batch.index)
+    return Batch(x, batch.observed, batch.index, batch.context)

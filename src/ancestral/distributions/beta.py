@@ -11,6 +11,7 @@ from torch import Tensor
 from torch import distributions as td
 
 from ancestral.distributions.cells import CellHead, single
+from ancestral.distributions.incomplete_beta import beta_icdf
 from ancestral.distributions.scales import inverse_softplus, moments
 from ancestral.distributions.support import OPEN_UNIT, Support
 
@@ -63,6 +64,12 @@ class Beta(CellHead):
         """A draw, kept off 0 and 1, where rounding would put it for small a or b."""
         epsilon = torch.finfo(single(features).dtype).eps / 2
         return self.as_torch(features).sample().clamp(epsilon, 1 - epsilon)
+
+    def icdf(self, features: Tensor, u: Tensor) -> Tensor:
+        """By bisection of the incomplete beta function, which takes a while."""
+        a, b = self.concentrations(features)
+        epsilon = torch.finfo(u.dtype).eps / 2
+        return beta_icdf(a, b, u).to(u.dtype).clamp(epsilon, 1 - epsilon)
 
     def initial_features(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """The a and b that have the rows' mean and variance."""

@@ -6,6 +6,7 @@ is a million, of which float32 keeps a tenth of a nat.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from ancestral.distributions.cells import CellHead, single
 from ancestral.distributions.scales import bound_above, inverse_softplus, moments
 from ancestral.distributions.support import COUNTS, Support
 
-__all__ = ["NegativeBinomial", "Poisson", "ZeroInflatedNegativeBinomial"]
+__all__ = ["CountHead", "NegativeBinomial", "Poisson", "ZeroInflatedNegativeBinomial"]
 
 _LEAST_MEAN = 1e-3
 
@@ -25,9 +26,52 @@ _LEAST_MEAN = 1e-3
 # log-gammas begin to lose digits
 _MAX_LOG_THETA = 16.0
 
+_BLOCK = 64  # counts whose masses `icdf` adds up first; four times as many each time after
+_LARGEST_BLOCK = 1 << 16
+_LARGEST = 2.0**40  # counts beyond which masses of a double are not told apart
+
+
+class CountHead(CellHead):
+    """Cells that are counts, whose quantiles are found by adding up their masses."""
+
+    @property
+    def support(self) -> Support:
+        """Counts."""
+        return COUNTS
+
+    @abstractmethod
+    def _far_below(self, features: Tensor) -> Tensor:
+        """A count below which there is next to no mass, [..., *event_shape]."""
+
+    def icdf(self, features: Tensor, u: Tensor) -> Tensor:
+        """The first count whose cumulative mass reaches u.
+
+        It costs as many masses as there are counts between the quantile and where the masses
+        begin to matter: some ten standard deviations.
+        """
+        dtype, features = u.dtype, single(features).double()
+        start, u = torch.broadcast_tensors(self._far_below(features), u.double())
+        below = torch.zeros_like(u)
+        found = torch.full_like(u, -1.0)
+        block = _BLOCK
+        while bool((found < 0).any()):
+            steps = torch.arange(block, dtype=u.dtype, device=u.device)
+            counts = start.unsqueeze(-1) + steps
+            each = self.log_prob_cells(features.unsqueeze(0), counts.movedim(-1, 0))
+            cumulative = below + each.exp().cumsum(0)
+            reached = (cumulative < u).sum(0)
+            inside = (reached < block) & (found < 0)
+            found = torch.where(inside, start + reached, found)
+            # where rounding keeps the sum below u for good, the last mass that counts is it
+            spent = (each[-1] < -745) & (below > 0.5) & (found < 0)
+            found = torch.where(spent | ((start > _LARGEST) & (found < 0)), start, found)
+            start, below = start + block, cumulative[-1]
+            block = min(4 * block, _LARGEST_BLOCK)
+        return found.to(dtype)
+
 
 @dataclass(frozen=True)
-class Poisson(CellHead):
+class Poisson(CountHead):
     """Log p(x) = x log m - m - log x!, features `(1, *event_shape)`: log m, the log-mean.
 
     Args:
@@ -41,14 +85,13 @@ class Poisson(CellHead):
         """The log of the mean."""
         return 1
 
-    @property
-    def support(self) -> Support:
-        """Counts."""
-        return COUNTS
-
     def _log_prob(self, features: Tensor, x: Tensor) -> Tensor:
         log_mean, x = features.select(self.axis, 0).double(), x.double()
         return (x * log_mean - log_mean.exp() - torch.lgamma(x + 1)).to(features.dtype)
+
+    def _far_below(self, features: Tensor) -> Tensor:
+        mean = self.mean(features)
+        return (mean - 12 * mean.sqrt() - 30).clamp_min(0).floor()
 
     def mean(self, features: Tensor) -> Tensor:
         """Exp of the feature."""
@@ -69,7 +112,7 @@ class Poisson(CellHead):
 
 
 @dataclass(frozen=True)
-class NegativeBinomial(CellHead):
+class NegativeBinomial(CountHead):
     r"""Counts with mean m and variance m + m^2 / theta: a Poisson whose rate is gamma.
 
     .. math:: p(x) = \frac{\Gamma(x + \theta)}{x!\, \Gamma(\theta)}
@@ -94,14 +137,14 @@ class NegativeBinomial(CellHead):
         """Log-mean and log inverse dispersion."""
         return 2
 
-    @property
-    def support(self) -> Support:
-        """Counts."""
-        return COUNTS
-
     def _log_prob(self, features: Tensor, x: Tensor) -> Tensor:
         log_mean, log_theta = features.double().unbind(self.axis)
         return _negative_binomial(log_mean, log_theta, x.double()).to(features.dtype)
+
+    def _far_below(self, features: Tensor) -> Tensor:
+        log_mean, log_theta = features.unbind(self.axis)
+        mean, theta = log_mean.exp(), bound_above(log_theta, _MAX_LOG_THETA).exp()
+        return (mean - 12 * (mean + mean.square() / theta).sqrt() - 30).clamp_min(0).floor()
 
     def mean(self, features: Tensor) -> Tensor:
         """Exp of the first feature."""
@@ -118,7 +161,7 @@ class NegativeBinomial(CellHead):
 
 
 @dataclass(frozen=True)
-class ZeroInflatedNegativeBinomial(CellHead):
+class ZeroInflatedNegativeBinomial(CountHead):
     """A negative binomial, or, with the probability of a dropout, 0.
 
     Features `(3, *event_shape)`: log m, log theta, and the logit of the dropout.
@@ -138,16 +181,22 @@ class ZeroInflatedNegativeBinomial(CellHead):
         """Log-mean, log inverse dispersion, logit of the dropout."""
         return 3
 
-    @property
-    def support(self) -> Support:
-        """Counts."""
-        return COUNTS
-
     def _log_prob(self, features: Tensor, x: Tensor) -> Tensor:
         log_mean, log_theta, logit = features.double().unbind(self.axis)
         count = F.logsigmoid(-logit) + _negative_binomial(log_mean, log_theta, x.double())
         zero = torch.logaddexp(F.logsigmoid(logit), count)
         return torch.where(x == 0, zero, count).to(features.dtype)
+
+    def _far_below(self, features: Tensor) -> Tensor:
+        return torch.zeros_like(features.select(self.axis, 0))
+
+    def icdf(self, features: Tensor, u: Tensor) -> Tensor:
+        """0 where u is below the dropout, else the negative binomial's at what is left of u."""
+        dropout = single(features).select(self.axis, 2).sigmoid()
+        left = (u - dropout) / (1 - dropout)
+        inside = left.clamp(torch.finfo(u.dtype).tiny, 1 - torch.finfo(u.dtype).eps / 2)
+        counts = NegativeBinomial(self.event_shape).icdf(features.narrow(self.axis, 0, 2), inside)
+        return torch.where(left > 0, counts, 0.0)
 
     def mean(self, features: Tensor) -> Tensor:
         """(1 - dropout) m."""

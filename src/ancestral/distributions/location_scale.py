@@ -209,6 +209,23 @@ class StudentT(CellHead):
         """The location."""
         return single(features).select(self.axis, 0)
 
+    @property
+    def num_uniforms(self) -> int:
+        """A radius and an angle."""
+        return 2
+
+    def draw(self, features: Tensor, uniforms: Tensor) -> Tensor:
+        r"""Loc + scale sqrt(df (u^(-2 / df) - 1)) cos(2 pi v), the polar method.
+
+        References:
+            | Bailey (1994), Polar generation of random variates with the t-distribution,
+            | Mathematics of Computation 62
+        """
+        loc, log_scale, df = self.parameters(features)
+        u, v = uniforms.unbind(self.axis)
+        radius = (df * torch.expm1(-2 / df * u.log())).sqrt()
+        return loc + log_scale.exp() * radius * torch.cos(2 * math.pi * v)
+
     def sample(self, features: Tensor) -> Tensor:
         """A Gaussian over the root of a gamma variable."""
         loc, log_scale, df = self.parameters(features)

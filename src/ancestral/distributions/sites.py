@@ -72,6 +72,17 @@ class Site(ABC):
             NotImplementedError: the support is not 0 .. K - 1.
         """
 
+    def mean(self, features: Tensor) -> Tensor:
+        """E[x_t | features], [..., W]: for pictures.
+
+        Args:
+            features: [..., P].
+
+        Raises:
+            NotImplementedError: it is not known.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not know its mean")
+
 
 class SiteHead(ABC):
     """p(x_t | features_t) of every site of a datum. It holds no weights.
@@ -118,6 +129,19 @@ class SiteHead(ABC):
             [..., T, W].
         """
 
+    def mean(self, features: Tensor) -> Tensor:
+        """E[x_t | features_t] of each site, [..., T, W]: for pictures.
+
+        Args:
+            features: [..., T, P].
+
+        Raises:
+            NotImplementedError: some site does not know it.
+        """
+        return torch.stack(
+            [self.site(t).mean(features[..., t, :]) for t in range(self.num_sites)], -2
+        )
+
     @abstractmethod
     def initial_features(self, x: Tensor) -> Tensor:
         """Features [T, P] that fit the rows x, [rows, T, W], when they are the same for all."""
@@ -134,6 +158,18 @@ class SiteHead(ABC):
         """Features that site `index` looks at; the rest of its P are padding."""
         del index
         return self.num_features
+
+    def with_length(self, num_sites: int) -> SiteHead:
+        """The same for another number of sites.
+
+        Raises:
+            IncompatibleChoices: sites differ, so that more of them would be like none.
+        """
+        raise IncompatibleChoices(
+            f"expected {self.num_sites} sites, each with its own family, got a length of "
+            f"{num_sites}",
+            hint="only sequences of equal sites have another length",
+        )
 
 
 @dataclass(frozen=True)
@@ -169,6 +205,10 @@ class CellSite(Site):
         """The head's."""
         noise = uniforms[..., : self.num_uniforms]
         return self.head.draw(self._cells(features), noise.unflatten(-1, (-1, self.width)))
+
+    def mean(self, features: Tensor) -> Tensor:
+        """The head's."""
+        return self.head.mean(self._cells(features))
 
     def table(self, features: Tensor, prefix: Tensor) -> Tensor:
         """The head's, for the next cell; earlier ones do not matter."""
@@ -218,6 +258,13 @@ class UniformSites(SiteHead):
         """Of any site."""
         return self.conditional.num_uniforms
 
+    def with_length(self, num_sites: int) -> UniformSites:
+        """More or fewer of the same."""
+        cell = self.cell
+        if cell is not None:
+            cell = with_event_shape(cell, (num_sites, self.width))
+        return replace(self, num_sites=num_sites, cell=cell)
+
     def site(self, index: int) -> Site:
         """The same for all."""
         del index
@@ -230,6 +277,10 @@ class UniformSites(SiteHead):
     def draw(self, features: Tensor, uniforms: Tensor) -> Tensor:
         """The site's, for all at once."""
         return self.conditional.draw(features, uniforms)
+
+    def mean(self, features: Tensor) -> Tensor:
+        """The site's, for all at once."""
+        return self.conditional.mean(features)
 
     def initial_features(self, x: Tensor) -> Tensor:
         """The head's, site by site."""

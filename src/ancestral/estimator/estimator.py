@@ -14,21 +14,30 @@ from torch import Tensor, nn
 from ancestral.core import (
     Batch,
     Estimate,
+    IncompatibleChoices,
     NotExact,
     OptionError,
+    ShapeError,
     Specification,
     derived_seed,
     seeded,
 )
-from ancestral.data import Source, as_source
+from ancestral.data import Conditioned, Source, as_source
 from ancestral.estimator.preparing import hold_out, initialize
 from ancestral.estimator.recipe import Assembly, Recipe
+from ancestral.estimator.drawing import Sampler
 from ancestral.estimator.runs import RunConfig, load_weights, prepare_folder, save_weights
 from ancestral.estimator.solve import solve
 from ancestral.inference.evidence import EvidenceMethod, default_method
 from ancestral.inference.objectives import Objective
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
-from ancestral.models import Autoencoder, LatentVariableModel
+from ancestral.models import (
+    Autoencoder,
+    Drawn,
+    LatentVariableModel,
+    SamplingMethod,
+    Truncation,
+)
 from ancestral.training import History, MetricsWriter, Outcome, Reporter, TrainingConfig
 
 if TYPE_CHECKING:
@@ -124,6 +133,7 @@ class DensityEstimator:
         with seeded(derived_seed(config.seed, _WEIGHTS)):
             parts = self.recipe.build(source.spec, self.options_)
         parts.objective.check(parts.model, parts.posterior)
+        _check_conditional(parts.model, source.spec)
         initialize(parts, source, config.seed)
         run = Path(folder) if folder is not None else None
         if run is not None:
@@ -184,14 +194,17 @@ class DensityEstimator:
 
     # ------------------------------------------------------------------ what can be asked
 
-    def score_samples(self, X: Any, method: EvidenceMethod | None = None) -> Estimate:
+    def score_samples(
+        self, X: Any, method: EvidenceMethod | None = None, *, context: Any = None
+    ) -> Estimate:
         """Log p(x) of each row, in nats of the data as given; the `Estimate` says of what kind.
 
         Args:
             X: rows.
             method: how; None: exact where the model is, else 1,000 importance samples.
+            context: [rows, size] for a conditional model, if X is an array.
         """
-        source = self._source(X)
+        source = self._source(X, context)
         how = method or default_method(self.model_)
         estimate = how(self.model_, self.posterior_, source.ordered(_ROWS))
         if estimate.kind == "exact":
@@ -235,21 +248,45 @@ class DensityEstimator:
         lines = first.unsqueeze(1) * (1 - weights) + last.unsqueeze(1) * weights
         return self._decoded(lines.to(self._device)).cpu().numpy()
 
-    def sample(self, n_samples: int = 1, seed: int = 0) -> np.ndarray:
-        """Ancestral samples, [n_samples, *shape]."""
+    def sample(
+        self,
+        n_samples: int = 1,
+        seed: int = 0,
+        *,
+        context: Any = None,
+        method: SamplingMethod = SamplingMethod.AUTO,
+        truncation: Truncation | None = None,
+    ) -> np.ndarray:
+        """Ancestral samples, [n_samples, *shape].
+
+        Args:
+            n_samples: how many.
+            seed: decides them.
+            context: [n_samples, size], or [size] for all, for a conditional model.
+            method: of autoregressive models; it decides how fast, not what.
+            truncation: temperature, top-k and top-p of autoregressive models; what they draw is
+                not distributed as the model says.
+        """
+        drawn = self.draw(n_samples, seed, context=context, method=method, truncation=truncation)
+        return drawn.x.numpy()
+
+    def draw(
+        self,
+        n_samples: int = 1,
+        seed: int = 0,
+        *,
+        context: Any = None,
+        method: SamplingMethod = SamplingMethod.AUTO,
+        truncation: Truncation | None = None,
+    ) -> Drawn:
+        """Samples as `sample` gives them, in a tensor, and how many passes they took."""
         self._require_fitted()
         if n_samples < 1:
             raise OptionError(f"expected at least 1 sample, got {n_samples}")
-        if isinstance(self.model_, Autoencoder):
-            raise NotExact(
-                "an autoencoder cannot sample: it has no prior over its codes, so there is no "
-                "distribution to draw from",
-                hint="use `vae` for the same networks with a prior",
-            )
-        sizes = [min(_ROWS, n_samples - first) for first in range(0, n_samples, _ROWS)]
+        given = _contexts(context, n_samples, len(self.spec_.context), self._device)
+        sampler = Sampler(self.model_, SamplingMethod(method), truncation)
         with seeded(derived_seed(seed, _SAMPLES)), torch.no_grad():
-            parts = [self.model_.sample(size).cpu() for size in sizes]  # type: ignore[operator]
-        return torch.cat(parts).numpy()
+            return sampler(n_samples, given)
 
     # ------------------------------------------------------------------ scikit-learn's protocol
 
@@ -317,9 +354,14 @@ class DensityEstimator:
     def _modules(self) -> dict[str, nn.Module | None]:
         return {"model": self.model_, "posterior": self.posterior_}
 
-    def _source(self, X: Any) -> Source:
+    def _source(self, X: Any, context: Any = None) -> Source:
         self._require_fitted()
-        return as_source(X, self.spec_).to(self._device)
+        source = as_source(X, self.spec_)
+        if context is not None:
+            given = _contexts(context, len(source), len(self.spec_.context), torch.device("cpu"))
+            assert given is not None
+            source = Conditioned(source, given, self.spec_.context)
+        return source.to(self._device)
 
     def _batches(self, X: Any) -> Iterator[Batch]:
         return self._source(X).ordered(_ROWS)
@@ -335,6 +377,36 @@ class DensityEstimator:
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError(f"{self!r} is not fitted yet\n\nhint: call `fit` first")
+
+
+def _check_conditional(model: nn.Module, spec: Specification) -> None:
+    if spec.context and not getattr(model, "is_conditional", False):
+        raise IncompatibleChoices(
+            f"expected a conditional model for rows given {', '.join(spec.context)}, got "
+            f"{type(model).__name__}",
+            hint="leave out what the rows are given, or take a recipe that can be conditional",
+        )
+
+
+def _contexts(given: Any, num_rows: int, size: int, device: torch.device) -> Tensor | None:
+    """[num_rows, size] numbers that rows are given.
+
+    Raises:
+        ShapeError: the model takes none, or others.
+    """
+    if given is None and size == 0:
+        return None
+    found = None if given is None else torch.as_tensor(np.asarray(given)).to(device)
+    if found is not None and found.ndim == 1:
+        found = found.expand(num_rows, -1)
+    if found is None or tuple(found.shape) != (num_rows, size):
+        got = "none" if found is None else f"one of shape {list(found.shape)}"
+        wanted = f"a context of shape [{num_rows}, {size}]" if size else "no context"
+        raise ShapeError(
+            f"expected {wanted}, got {got}",
+            hint="the model is conditional: say what on" if size else "it is not conditional",
+        )
+    return found.to(torch.get_default_dtype())
 
 
 def _codes(estimator: DensityEstimator, batch: Batch) -> Tensor:

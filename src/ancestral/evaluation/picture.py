@@ -22,6 +22,7 @@ class Section(StrEnum):
 
     LEARNING = "Learning"
     SAMPLES = "Samples beside data"
+    CONDITIONALS = "What the model expected"
     RECONSTRUCTIONS = "Reconstructions"
     INTERPOLATIONS = "Interpolations"
     LATENT = "Latent space"

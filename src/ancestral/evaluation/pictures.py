@@ -10,6 +10,7 @@ from ancestral.evaluation.image_pictures import image_pictures
 from ancestral.evaluation.latent_pictures import latent_pictures
 from ancestral.evaluation.number_pictures import histogram_pictures, learning_pictures
 from ancestral.evaluation.picture import Material, PictureSet
+from ancestral.evaluation.sequential_pictures import ByOrder, sequential_pictures
 from ancestral.evaluation.table_pictures import table_pictures
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder
@@ -40,7 +41,9 @@ def draw_pictures(
     drawn = learning_pictures(material)
     omitted = [_NO_SAMPLES] if isinstance(model, Autoencoder) else []
     with seeded(seed):
-        if material.spec.image_shape is not None:
+        if material.spec.image_shape is not None and isinstance(model, ByOrder):
+            drawn += sequential_pictures(model, material)
+        elif material.spec.image_shape is not None:
             drawn += image_pictures(model, posterior, material)
         elif not isinstance(model, Autoencoder):
             found = table_pictures(model, material)

@@ -10,25 +10,36 @@ from torch import nn
 
 from ancestral.core import Batch, Column, Kind, Specification
 from ancestral.evaluation.picture import Material, Picture, PictureSet, Section
+from ancestral.evaluation.sequential_pictures import ByOrder, draw_like
 from ancestral.models import LatentVariableModel
-from ancestral.plots import Marginal, column_means, correlation_matrices, marginals
+from ancestral.plots import (
+    Marginal,
+    column_means,
+    correlation_matrices,
+    marginals,
+    series_rows,
+)
 
 __all__ = ["table_pictures"]
 
 _MAX_MARGINALS, _MAX_CORRELATED = 12, 30
 _OF_ONE_UNIT = (Kind.BINARY, Kind.COUNT, Kind.LEVELS, Kind.UNIT)  # so that means compare
+_LONG, _LINES = 400, 4  # cells of a row that is drawn as a line; lines of a kind
+_OF_LINES = (Kind.LEVELS, Kind.REAL, Kind.UNIT)
 _FEWEST_SAMPLES, _MOST_SAMPLES = 500, 2000
 
 
 def table_pictures(model: nn.Module, material: Material) -> PictureSet:
     """Columns of data and samples, their correlations, and the means of many columns."""
     spec = material.spec
-    if not isinstance(model, LatentVariableModel):
+    if not isinstance(model, LatentVariableModel | ByOrder):
         return PictureSet([], [])
     if len(spec.shape) != 1 or spec.kind is Kind.CATEGORICAL:
         return PictureSet([], ["There is no picture of samples for data of this kind."])
+    if spec.num_dims >= _LONG and spec.kind in _OF_LINES:
+        return PictureSet([_series(model, material)], [])
     count = int(np.clip(len(material.rows), _FEWEST_SAMPLES, _MOST_SAMPLES))
-    samples = model.sample(count).double().cpu().numpy()
+    samples = _drawn(model, material.rows, count)
     data = _with_gaps(material.rows)
     columns = spec.columns or _unnamed_columns(spec)
     pictures = []
@@ -38,6 +49,22 @@ def table_pictures(model: nn.Module, material: Material) -> PictureSet:
         pictures.append(_means(spec, data, samples))
     pictures += _correlations(columns, data, samples)
     return PictureSet(pictures, [])
+
+
+def _drawn(model: LatentVariableModel | ByOrder, rows: Batch, count: int) -> np.ndarray:
+    by_order = isinstance(model, ByOrder)
+    samples = draw_like(model, rows, count) if by_order else model.sample(count)
+    return samples.double().cpu().numpy()
+
+
+def _series(model: LatentVariableModel | ByOrder, material: Material) -> Picture:
+    count = min(_LINES, len(material.rows))
+    rows = material.rows.rows(slice(0, count))
+    figure = series_rows(
+        [("data", rows.x.double().cpu().numpy()), ("samples", _drawn(model, rows, count))]
+    )
+    caption = f"Held-out rows and as many samples, {material.spec.num_dims:,} numbers each."
+    return Picture("series", Section.SAMPLES, caption, figure)
 
 
 def _with_gaps(rows: Batch) -> np.ndarray:

@@ -1,10 +1,18 @@
 """p only: the story of how data arise; no q, no loss."""
 
-from ancestral.models.autoregressive import AutoregressiveModel, SamplingMethod, Truncation
+from ancestral.models.autoregressive import (
+    AutoregressiveModel,
+    Drawn,
+    OrderEnsemble,
+    SamplingMethod,
+    Truncation,
+    random_orders,
+)
+from ancestral.models.bayes_net import BayesNet, ChowLiuTree, FixedStructure, HillClimbing
+from ancestral.models.exact import ExactLogProb, exact_log_prob
 from ancestral.models.gaussian import DiagonalGaussian, FullGaussian, StandardNormalPrior
 from ancestral.models.latent import (
     Autoencoder,
-    ExactLogProb,
     LatentVariableModel,
     ProbabilisticPCA,
 )
@@ -14,14 +22,22 @@ from ancestral.models.units import Units
 __all__ = [
     "Autoencoder",
     "AutoregressiveModel",
+    "BayesNet",
+    "ChowLiuTree",
     "DiagonalGaussian",
+    "Drawn",
     "ExactLogProb",
+    "FixedStructure",
     "FullGaussian",
+    "HillClimbing",
     "LatentVariableModel",
     "NetworkConditional",
+    "OrderEnsemble",
     "ProbabilisticPCA",
     "SamplingMethod",
     "StandardNormalPrior",
     "Truncation",
     "Units",
+    "exact_log_prob",
+    "random_orders",
 ]

@@ -3,8 +3,16 @@
 from ancestral.plots.curves import CurvePanel, learning_curves
 from ancestral.plots.export import png_fragment, save, svg_fragment
 from ancestral.plots.histograms import log_prob_histogram
-from ancestral.plots.images import ImageRow, image_grids, image_rows, latent_plane, mosaic
+from ancestral.plots.images import (
+    ImageRow,
+    heat,
+    image_grids,
+    image_rows,
+    latent_plane,
+    mosaic,
+)
 from ancestral.plots.latents import coloured_map, kl_bars, labelled_map
+from ancestral.plots.series import series_rows
 from ancestral.plots.tables import (
     Marginal,
     column_means,
@@ -19,6 +27,7 @@ __all__ = [
     "coloured_map",
     "column_means",
     "correlation_matrices",
+    "heat",
     "image_grids",
     "image_rows",
     "kl_bars",
@@ -30,5 +39,6 @@ __all__ = [
     "mosaic",
     "png_fragment",
     "save",
+    "series_rows",
     "svg_fragment",
 ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ImageRow", "image_grids", "image_rows", "latent_plane", "mosaic"]
+__all__ = ["ImageRow", "heat", "image_grids", "image_rows", "latent_plane", "mosaic"]
 
 _PIXELS = 1200  # width of a finished mosaic, at least
 _GAP = (1.0, 1.0, 1.0)
@@ -92,8 +92,9 @@ def image_rows(rows: Sequence[ImageRow]) -> Figure:
     between = np.ones((gap, strips[0].shape[1], 3))
     pieces = [p for strip in strips for p in (between, strip)][1:]
     picture = np.concatenate(pieces)
-    labelled = any(row.label for row in rows)
-    room = 0.95 if labelled else 0.0
+    longest = max(len(row.label) for row in rows)
+    labelled = longest > 0
+    room = 0.1 + 0.12 * longest if labelled else 0.0
     figure = new_figure((WIDTH - room) * picture.shape[0] / picture.shape[1] + 0.1)
     axes = figure.subplots()
     _show(axes, picture)
@@ -103,6 +104,22 @@ def image_rows(rows: Sequence[ImageRow]) -> Figure:
         axes.set_yticks(middles, [row.label for row in rows])
         axes.tick_params(axis="y", labelsize=TEXT_SIZE, labelcolor=INK, length=0)
     return figure
+
+
+def heat(values: np.ndarray, highest: float) -> np.ndarray:
+    """Numbers from 0 to `highest` as colours from black over red to yellow.
+
+    Args:
+        values: [...].
+        highest: what is brightest; larger numbers look the same.
+
+    Returns:
+        [..., 3] from 0 to 1.
+    """
+    from matplotlib import colormaps
+
+    scaled = np.clip(np.asarray(values, dtype=float) / (highest or 1.0), 0.0, 1.0)
+    return colormaps["inferno"](scaled)[..., :3]
 
 
 def latent_plane(

@@ -20,7 +20,9 @@ def fvsbn(spec: Specification, *, likelihood: str = "auto") -> Assembly:
         likelihood: of a cell; auto takes the one that fits the data.
     """
     head = cell_sites(spec, likelihood)
-    network = LinearCausal(head.num_sites, head.num_features, encoding_for(spec))
+    network = LinearCausal(
+        head.num_sites, head.num_features, encoding_for(spec), context_size=len(spec.context)
+    )
     return autoregressive(spec, network, head)
 
 
@@ -35,5 +37,11 @@ def logistic_ar(spec: Specification, *, lags: int = 16, likelihood: str = "auto"
     if lags < 1:
         raise OptionError(f"expected at least 1 lag, got {lags}")
     head = cell_sites(spec, likelihood)
-    network = LinearCausal(head.num_sites, head.num_features, encoding_for(spec), lags=lags)
+    network = LinearCausal(
+        head.num_sites,
+        head.num_features,
+        encoding_for(spec),
+        context_size=len(spec.context),
+        lags=lags,
+    )
     return autoregressive(spec, network, head)

@@ -12,7 +12,7 @@ from torch import nn
 from ancestral.core import Accumulated, Batch, Estimate, IncompatibleChoices, NotExact, Precision
 from ancestral.inference.evidence.importance import importance_sampled
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
+from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel, exact_log_prob
 
 __all__ = ["EvidenceMethod", "Exact", "Importance", "default_method"]
 
@@ -41,7 +41,7 @@ class Exact:
         values = Accumulated()
         with torch.no_grad():
             for batch in batches:
-                values.extend(model.log_prob(batch.x, observed=batch.observed))
+                values.extend(exact_log_prob(model, batch))
         return Estimate(values.tensor(), "exact")
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from ancestral.core import Batch, NotExact
 from ancestral.inference.objectives.objective import Loss
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import ExactLogProb
+from ancestral.models import ExactLogProb, exact_log_prob
 
 __all__ = ["MaximumLikelihood"]
 
@@ -36,7 +36,7 @@ class MaximumLikelihood:
         """Minus log p(x)."""
         del posterior, step
         assert isinstance(model, ExactLogProb)
-        log_prob = model.log_prob(batch.x, observed=batch.observed).mean()
+        log_prob = exact_log_prob(model, batch).mean()
         return Loss(-log_prob, {"log_prob": log_prob.detach()})
 
     def announcements(self, num_steps: int, steps_per_epoch: int) -> list[str]:

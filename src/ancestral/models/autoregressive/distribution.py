@@ -9,6 +9,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
 if TYPE_CHECKING:
+    from ancestral.models.autoregressive.ensemble import OrderEnsemble
     from ancestral.models.autoregressive.model import AutoregressiveModel
 
 __all__ = ["AutoregressiveDistribution"]
@@ -19,15 +20,15 @@ class AutoregressiveDistribution(Distribution):
 
     Args:
         model: p.
-        context: [*batch_shape, context_size], or None for an empty batch shape.
+        context: [*batch_shape, *context_shape], or None for an empty batch shape.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
-    def __init__(self, model: AutoregressiveModel, context: Tensor | None) -> None:
+    def __init__(self, model: AutoregressiveModel | OrderEnsemble, context: Tensor | None) -> None:
         self.model = model
         self.context = context
-        batch_shape = Size() if context is None else context.shape[:-1]
+        batch_shape = Size() if context is None else context.shape[: -len(model.context_shape)]
         super().__init__(batch_shape, Size(model.shape), validate_args=False)
 
     @property
@@ -44,6 +45,6 @@ class AutoregressiveDistribution(Distribution):
         shape = torch.Size((*sample_shape, *self.batch_shape))
         context = None
         if self.context is not None:
-            size = self.context.shape[-1]
-            context = self.context.expand(*shape, size).reshape(-1, size)
+            one = self.context.shape[-len(self.model.context_shape) :]
+            context = self.context.expand(*shape, *one).reshape(-1, *one)
         return self.model.sample(shape.numel(), context).reshape(*shape, *self.event_shape)

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ancestral.core import Conditional, DataDependent, NotExact
+from ancestral.core import Conditional, DataDependent, IncompatibleChoices, NotExact
 from ancestral.core.shapes import expect_event
 from ancestral.distributions import SiteHead
 from ancestral.models.autoregressive.distribution import AutoregressiveDistribution
 from ancestral.models.autoregressive.sampling import Drawn, SamplingMethod, draw, open_uniforms
 from ancestral.models.autoregressive.truncation import Truncation
 from ancestral.models.units import Units
-from ancestral.networks.causal import CausalNetwork
+from ancestral.networks.causal import CausalNetwork, GivenAny
 
 __all__ = ["AutoregressiveModel"]
 
@@ -55,6 +55,16 @@ class AutoregressiveModel(Conditional, DataDependent):
         self.shape = shape
         self.units = None if units is None or units.is_identity else units
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it takes a context."""
+        return self.network.context_size > 0
+
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """Of one context: (context_size,), or (T, context_size) where each site has its own."""
+        return self.network.context_shape
+
     def log_prob(
         self, y: Tensor, context: Tensor | None = None, observed: Tensor | None = None
     ) -> Tensor:
@@ -62,7 +72,7 @@ class AutoregressiveModel(Conditional, DataDependent):
 
         Args:
             y: [..., *shape].
-            context: [..., context_size], broadcast against the leading axes of y; or None.
+            context: [..., *context_shape], broadcast against the leading axes of y; or None.
             observed: [..., *shape] bool; only sites that come after all observed ones, in the
                 network's order, may be missing.
 
@@ -82,6 +92,31 @@ class AutoregressiveModel(Conditional, DataDependent):
     def log_prob_sites(self, y: Tensor, context: Tensor | None = None) -> Tensor:
         """The terms of log p: [..., T] in nats, as stored; each given the sites before it."""
         return self._log_prob_sites(y, context)
+
+    def log_prob_given(self, y: Tensor, known: Tensor, context: Tensor | None = None) -> Tensor:
+        """Log p(x_t | known sites, c) of each other site by itself, [batch, T] in nats.
+
+        Known sites get 0. The terms of unknown sites do not add up to a joint log p: none of
+        them knows the others.
+
+        Args:
+            y: [batch, *shape].
+            known: [batch, T] bool, sites as stored.
+            context: [batch, context_size] or None.
+
+        Raises:
+            IncompatibleChoices: the network needs all sites before the one that it predicts.
+        """
+        if not isinstance(self.network, GivenAny):
+            raise IncompatibleChoices(
+                f"{type(self.network).__name__} predicts a site from all sites before it only",
+                hint="an order-agnostic network (eonade) takes any set of known sites",
+            )
+        sites = self.to_sites(y)
+        log_prob = self.head.log_prob(self.network.given(sites, known, context), sites)
+        if self.units is not None:
+            log_prob = log_prob + self._log_det(self.units, None)
+        return torch.where(known, 0.0, log_prob)
 
     def features(self, y: Tensor, context: Tensor | None = None) -> Tensor:
         """Of every site given those before it, [batch, T, P], for y [batch, *shape]."""
@@ -104,13 +139,13 @@ class AutoregressiveModel(Conditional, DataDependent):
 
         Args:
             num_samples: how many.
-            context: [num_samples, context_size], or [context_size] for all; or None.
+            context: [num_samples, *context_shape], or [*context_shape] for all; or None.
             method: how; the samples are the same for all methods, given the state of the
                 random number generator.
             truncation: temperature, top-k and top-p, which make samples of another distribution.
         """
-        if context is not None and context.ndim == 1:
-            context = context.expand(num_samples, -1)
+        if context is not None and context.ndim == len(self.context_shape):
+            context = context.expand(num_samples, *context.shape)
         return self.draw(
             self.uniforms(num_samples), context, method=method, truncation=truncation
         ).x
@@ -151,6 +186,22 @@ class AutoregressiveModel(Conditional, DataDependent):
         network = self.network.with_order(order)
         return AutoregressiveModel(network, self.head, self.shape, self.units)
 
+    def with_length(self, length: int) -> AutoregressiveModel:
+        """The model of sequences of another length, with the same weights.
+
+        Raises:
+            IncompatibleChoices: the network was made for one length, the data are no sequences
+                of single numbers, or cells have units of their own.
+        """
+        if len(self.shape) != 1 or self.units is not None:
+            raise IncompatibleChoices(
+                f"expected a model of sequences in the data's units, got one of shape "
+                f"{list(self.shape)}",
+                hint="leave out the length",
+            )
+        network = self.network.with_length(length)
+        return AutoregressiveModel(network, self.head.with_length(length), (length,))
+
     def initialize(self, x: Tensor, observed: Tensor | None = None) -> None:
         """Check the support, and set the output bias to the training frequencies.
 
@@ -190,8 +241,9 @@ class AutoregressiveModel(Conditional, DataDependent):
         expect_event(y, self.shape, "data")
         leading = y.shape[: y.ndim - len(self.shape)]
         if context is not None:
-            leading = torch.broadcast_shapes(leading, context.shape[:-1])
-            context = context.expand(*leading, context.shape[-1]).flatten(0, -2)
+            given = context.shape[-len(self.context_shape) :]
+            leading = torch.broadcast_shapes(leading, context.shape[: -len(given)])
+            context = context.expand(*leading, *given).reshape(-1, *given)
         flat = y.expand(*leading, *self.shape).reshape(-1, *self.shape)
         sites = self._to_sites(flat)
         log_prob = self.head.log_prob(self.network(sites, context), sites)

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 from torch import Tensor, nn
 
 from ancestral.core import Conditional
 from ancestral.models.network_conditional import NetworkConditional
 
-__all__ = ["ExactLogProb", "LatentVariableModel"]
-
-
-@runtime_checkable
-class ExactLogProb(Protocol):
-    """A model whose log p(x) can be computed exactly."""
-
-    def log_prob(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Log p(x) in nats, [batch]; missing cells are integrated out."""
-        ...
+__all__ = ["LatentVariableModel"]
 
 
 class LatentVariableModel(nn.Module):

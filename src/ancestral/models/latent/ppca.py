@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from ancestral.core import DataError
+from ancestral.core import Batch, DataError
 from ancestral.core.shapes import expect_event
 from ancestral.distributions import FullNormal, Normal
 from ancestral.models.gaussian import StandardNormalPrior
@@ -97,6 +98,22 @@ class ProbabilisticPCA(LatentVariableModel):
         factor = inverse.mT.flip((-2, -1)).expand(*projected.shape, -1)
         loc = (factor @ (factor.mT @ projected.unsqueeze(-1))).squeeze(-1)
         return FullNormal(loc, factor)
+
+    @torch.no_grad()
+    def fit_batches(self, batches: Callable[[], Iterable[Batch]]) -> str:
+        """Set W, m and s to maximum likelihood, and say how.
+
+        Complete data are read twice, batch by batch; data with gaps are held in memory.
+
+        Args:
+            batches: gives the rows anew at each call.
+        """
+        moments = _moments(batches)
+        if moments is not None:
+            self.fit_moments(*moments)
+            return "maximum likelihood in closed form"
+        iterations = self.fit_closed_form(*_all_rows(batches()))
+        return f"maximum likelihood by {iterations} iterations of EM (cells are missing)"
 
     @torch.no_grad()
     def fit_closed_form(self, x: Tensor, observed: Tensor | None = None) -> int:
@@ -211,6 +228,31 @@ class ProbabilisticPCA(LatentVariableModel):
         """[..., *shape] -> [..., D]."""
         expect_event(x, self.shape, "data")
         return x.reshape(*x.shape[: x.ndim - len(self.shape)], len(self.loc))
+
+
+def _moments(batches: Callable[[], Iterable[Batch]]) -> tuple[Tensor, Tensor, int] | None:
+    """Mean [D], covariance [D, D] and number of rows; None if a cell is missing."""
+    total, num_rows = torch.zeros(()).double(), 0
+    for batch in batches():
+        if batch.observed is not None and not bool(batch.observed.all()):
+            return None
+        total = total + batch.x.flatten(1).double().sum(0)
+        num_rows += len(batch)
+    loc = total / num_rows
+    # a second pass: the squares of data far from zero would drown their spread
+    covariance = torch.zeros(()).double()
+    for batch in batches():
+        centred = batch.x.flatten(1).double() - loc
+        covariance = covariance + centred.T @ centred
+    return loc, covariance / num_rows, num_rows
+
+
+def _all_rows(batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
+    kept = list(batches)
+    masks = [
+        torch.ones_like(b.x, dtype=torch.bool) if b.observed is None else b.observed for b in kept
+    ]
+    return torch.cat([b.x for b in kept]), torch.cat(masks)
 
 
 def _principal(covariance: Tensor, latent_size: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,135 @@
+"""`Conditioned`: rows that come with what their distribution is conditional on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ancestral.core.batch import Batch
+from ancestral.core.errors import DataError, ShapeError
+from ancestral.core.estimate import Kind as EstimateKind
+from ancestral.data.source import Source
+
+__all__ = ["Conditioned", "given_labels"]
+
+
+class Conditioned:
+    """Another source's rows, each batch of which carries a context.
+
+    Args:
+        source: the rows; their batches must know row numbers, as those of data in memory do.
+        context: [rows, size] numbers.
+        names: of the numbers.
+
+    Raises:
+        ShapeError: there are not as many contexts as rows, or names as numbers.
+
+    Example:
+        >>> from ancestral.core import Kind, Specification
+        >>> from ancestral.data import TensorSource
+        >>> rows = TensorSource(np.zeros((3, 2), np.uint8), Specification(Kind.BINARY, (2,)))
+        >>> conditioned = Conditioned(rows, torch.tensor([[1.0], [2.0], [3.0]]), ("dose",))
+        >>> conditioned.rows(slice(1, 3)).context
+        tensor([[2.],
+                [3.]])
+    """
+
+    def __init__(self, source: Source, context: Tensor, names: Sequence[str]) -> None:
+        if context.ndim != 2 or context.shape != (len(source), len(names)):
+            raise ShapeError(
+                f"expected a context of shape [{len(source)}, {len(names)}], "
+                f"got {list(context.shape)}"
+            )
+        self.spec = replace(source.spec, context=tuple(names))
+        self._source = source
+        self._context = context
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """[rows] class codes."""
+        return self._source.labels
+
+    @property
+    def log_prob_kind(self) -> EstimateKind:
+        """As without the context."""
+        return self._source.log_prob_kind
+
+    @property
+    def context(self) -> Tensor:
+        """[rows, size]."""
+        return self._context
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def batches(
+        self, batch_size: int, *, seed: int, epoch: int, start: int = 0
+    ) -> Iterator[Batch]:
+        """One pass in shuffled order; see `Source.batches`."""
+        for batch in self._source.batches(batch_size, seed=seed, epoch=epoch, start=start):
+            yield self._with_context(batch)
+
+    def ordered(self, batch_size: int) -> Iterator[Batch]:
+        """All rows in their own order."""
+        first = 0
+        for batch in self._source.ordered(batch_size):
+            context = self._context[first : first + len(batch)]
+            first += len(batch)
+            yield batch.with_context(context.to(batch.x.dtype))
+
+    def rows(self, selection: slice | np.ndarray | Tensor) -> Batch:
+        """Some rows by number."""
+        return self._with_context(self._source.rows(selection))
+
+    def sample_rows(self, num_rows: int, seed: int) -> Batch:
+        """At most `num_rows` distinct rows at random."""
+        return self._with_context(self._source.sample_rows(num_rows, seed))
+
+    def subset(self, selection: slice | np.ndarray | Tensor) -> Conditioned:
+        """Some of the rows."""
+        where = selection
+        if not isinstance(where, slice):
+            where = torch.as_tensor(where, device=self._context.device)
+        return Conditioned(self._source.subset(selection), self._context[where], self.spec.context)
+
+    def to(self, device: torch.device | str) -> Conditioned:
+        """The same rows on another device."""
+        return Conditioned(self._source.to(device), self._context.to(device), self.spec.context)
+
+    def _with_context(self, batch: Batch) -> Batch:
+        if batch.index is None:
+            raise DataError(
+                "expected rows in memory to condition on, got rows that are streamed",
+                hint="conditional models need data that fit in memory",
+            )
+        return batch.with_context(self._context[batch.index].to(batch.x.dtype))
+
+
+def given_labels(source: Source, names: Sequence[str]) -> Conditioned:
+    """The rows, each with its class as one number for each class: 1 for its own, else 0.
+
+    Args:
+        source: rows with labels.
+        names: of the classes, in the order of their codes.
+
+    Raises:
+        DataError: there are no labels, or one of them has no name.
+    """
+    labels = source.labels
+    if labels is None:
+        raise DataError(
+            "expected labels to condition on, got data without labels",
+            hint="name the column that holds them with --label",
+        )
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(names):
+        raise DataError(
+            f"expected labels of the classes {', '.join(names)}, "
+            f"got one with number {int(labels.max())}"
+        )
+    codes = F.one_hot(torch.as_tensor(labels), len(names)).to(torch.float32)
+    return Conditioned(source, codes, names)

@@ -55,8 +55,8 @@ class Case:
 
     def context(self, model: AutoregressiveModel, num_rows: int) -> Tensor | None:
         """A random context, if the model takes one."""
-        size = model.network.context_size
-        return torch.randn(num_rows, size) if size else None
+        network = model.network
+        return torch.randn(num_rows, *network.context_shape) if network.context_size else None
 
     def expected(self, num_sites: int) -> Tensor:
         """[T, T] bool: whether the features of step t depend on the value of step s."""

@@ -20,6 +20,7 @@ from ancestral.models.autoregressive import (
     Truncation,
     decode,
 )
+from ancestral.networks.causal import Blockwise
 
 CASES: list[Case] = [
     case
@@ -38,7 +39,7 @@ def enumerated(case: Case, model: AutoregressiveModel) -> tuple[Tensor, Tensor, 
     """All states [S, *shape], their exact log-masses [S], and the one context [1, size]."""
     states = all_states(case.num_codes, model.shape)
     context = case.context(model, 1)
-    given = None if context is None else context.expand(len(states), -1)
+    given = None if context is None else context.expand(len(states), *context.shape[1:])
     with torch.no_grad():
         return states, model.log_prob(states, given), context
 
@@ -114,12 +115,21 @@ def test_all_samplers_give_the_same_samples(case):
     uniforms = model.uniforms(rows)
     context = case.context(model, rows)
     naive = model.draw(uniforms, context, method=SamplingMethod.NAIVE)
+    blockwise = isinstance(model.network, Blockwise)
     for method in SamplingMethod:
+        if method is SamplingMethod.ROW_JACOBI and not blockwise:
+            with pytest.raises(IncompatibleChoices, match=r"row by row.*\n\nhint: method='jac"):
+                model.draw(uniforms, context, method=method)
+            continue
         drawn = model.draw(uniforms, context, method=method)
         torch.testing.assert_close(drawn.x, naive.x, rtol=1e-9, atol=1e-9)
     jacobi = model.draw(uniforms, context, method=SamplingMethod.JACOBI)
     assert 1 <= jacobi.num_passes <= model.network.num_sites + 1
     assert (case.num_codes is None) or torch.equal(jacobi.x, naive.x)
+    if blockwise:
+        rows = model.draw(uniforms, context, method=SamplingMethod.ROW_JACOBI)
+        num_blocks = model.network.num_blocks
+        assert num_blocks <= rows.num_passes <= model.network.num_sites + num_blocks
 
 
 @named([case for case in CASES if case.num_codes is not None])
@@ -145,7 +155,9 @@ def test_sample_frequencies(case):
     model = case.model()
     states, log_prob, context = enumerated(case, model)
     num = 4000
-    samples = model.sample(num, None if context is None else context.expand(num, -1))
+    samples = model.sample(
+        num, None if context is None else context.expand(num, *context.shape[1:])
+    )
     base = case.num_codes ** torch.arange(math.prod(model.shape)).flip(0)
     index = (samples.flatten(1).long() * base).sum(-1)
     count = torch.bincount(index, minlength=len(states)).double()

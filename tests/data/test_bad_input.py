@@ -168,7 +168,7 @@ def test_sounds(tmp_path):
 
 def test_text(tmp_path):
     (tmp_path / "t.txt").write_text("ab" * 10)
-    _refused(tmp_path / "t.txt", "at least one window of 64 symbols, got 20", "smaller length")
+    _refused(tmp_path / "t.txt", "at least one window of 256 symbols, got 20", "smaller length")
     (tmp_path / "t.txt").write_text("a" * 100)
     _refused(tmp_path / "t.txt", "expected at least 2 different characters")
     _refused(tmp_path / "t.txt", "expected a length of at least 1, got 0", length=0)

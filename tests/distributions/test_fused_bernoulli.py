@@ -96,3 +96,50 @@ def test_many_samples_of_logits_for_one_x(scale, num_dims):
         torch.testing.assert_close(
             bernoulli_log_prob(logits, values), expected, rtol=1e-9, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+@pytest.mark.parametrize("num_dims", [1, 16, 19, 784, 5000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_with_and_without_a_compiler(native, num_dims, dtype, scale, monkeypatch):
+    monkeypatch.setenv("ANCESTRAL_NATIVE", native)
+    generator = torch.Generator().manual_seed(0)
+    logits = (scale * torch.randn(4, 3, num_dims, generator=generator)).to(dtype).requires_grad_()
+    x = torch.rand(3, num_dims, generator=generator)
+    x = torch.where(x < 0.7, (x < 0.3).double(), x).float()  # codes, and numbers in between
+    expected = reference(logits.double(), x.double())
+    weight = torch.randn(4, 3, generator=generator)
+    (gradient,) = torch.autograd.grad((weight * expected).sum(), logits, retain_graph=True)
+    value = bernoulli_log_prob(logits, x)
+    assert value.dtype is torch.float32
+    torch.testing.assert_close(value.double(), expected, rtol=3e-6, atol=1e-5)
+    (ours,) = torch.autograd.grad((weight.float() * value).sum(), logits)
+    assert ours.dtype is dtype
+    tolerance = 2e-6 if dtype is torch.float32 else 8e-3
+    torch.testing.assert_close(ours, gradient, rtol=tolerance, atol=tolerance)
+    with torch.no_grad():
+        again = bernoulli_log_prob(logits, x)
+    torch.testing.assert_close(again.double(), expected, rtol=3e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_what_is_no_number_stays_none(native, monkeypatch):
+    monkeypatch.setenv("ANCESTRAL_NATIVE", native)
+    logits = torch.zeros(3, 20, dtype=torch.float32)
+    logits[1, 3] = torch.nan
+    logits[2, 19] = torch.nan
+    value = bernoulli_log_prob(logits, torch.zeros(3, 20, dtype=torch.float32))
+    assert value.isfinite().tolist() == [True, False, False]
+
+
+def test_second_derivatives_in_single_precision():
+    logits, x = case((4, 19), (4, 19))
+    single = logits.detach().float().requires_grad_()
+    first = [torch.autograd.grad(bernoulli_log_prob(values, x.to(values.dtype)).sum(), values,
+                                 create_graph=True)[0] for values in (logits, single)]  # fmt: skip
+    second = [
+        torch.autograd.grad(g.square().sum(), v)[0]
+        for g, v in zip(first, (logits, single), strict=True)
+    ]
+    torch.testing.assert_close(second[1].double(), second[0], rtol=1e-5, atol=1e-6)

@@ -15,6 +15,7 @@ from ancestral.cli.coding import encode, interpolate, reconstruct
 from ancestral.cli.downloads import data
 from ancestral.cli.evaluating import compare, evaluate, report
 from ancestral.cli.fitting import fit
+from ancestral.cli.imputing import impute
 from ancestral.cli.listing import cite, list_all
 from ancestral.cli.problems import Interrupted, problem_of
 from ancestral.cli.sampling import sample
@@ -29,6 +30,7 @@ _VERBS = {
     "encode": encode,
     "reconstruct": reconstruct,
     "interpolate": interpolate,
+    "impute": impute,
     "compare": compare,
     "report": report,
     "cite": cite,

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 
 from ancestral.cli.data_choice import KeptText
+from ancestral.cli.written_text import text_of
 from ancestral.core import Batch, Column, Specification
 from ancestral.data import Source, mu_law_inverse
 
 __all__ = ["Content", "array_of", "labels_of", "save_arrays", "write_csv"]
 
 _COLUMNS = 8
+_SILENCE = 0.25  # seconds between sounds
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Content:
         if self.text.sample_rate is not None:
             found[".wav"] = self._write_sound
         return found
+
+    @property
+    def formats_of_any_length(self) -> dict[str, Callable[[Path, np.ndarray], None]]:
+        """The same, without those that need rows of the run's own shape."""
+        fixed = (".png", ".csv")
+        return {suffix: write for suffix, write in self.formats.items() if suffix not in fixed}
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
         """[rows, height, width, 3] from 0 to 1."""
@@ -84,15 +92,19 @@ class Content:
     def _write_text(self, path: Path, rows: np.ndarray) -> None:
         vocabulary = self.text.vocabulary
         assert vocabulary is not None
-        lines = [vocabulary.decode(row.astype(int).ravel()) for row in rows]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        path.write_text(text_of(rows, vocabulary, self.spec), encoding="utf-8")
 
     def _write_sound(self, path: Path, rows: np.ndarray) -> None:
-        samples = (mu_law_inverse(rows).ravel() * 32767).round().astype("<i2")
+        rate = self.text.sample_rate or 0
+        sounds = mu_law_inverse(rows).reshape(len(rows), -1)
+        # one after the other, with silence between
+        silence = np.zeros((len(rows), round(_SILENCE * rate)))
+        joined = np.hstack((sounds, silence)).ravel()[: -silence.shape[1] or None]
+        samples = (joined * 32767).round().astype("<i2")
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
-            file.setframerate(self.text.sample_rate or 0)
+            file.setframerate(rate)
             file.writeframes(samples.tobytes())
 
 

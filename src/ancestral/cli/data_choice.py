@@ -10,7 +10,14 @@ from typing import Any
 
 from ancestral.core import DataError, OptionError, RunError, Specification
 from ancestral.core.specification import Kind
-from ancestral.data import DATASETS, Dataset, Vocabulary, given_labels, load_dataset
+from ancestral.data import (
+    DATASETS,
+    Dataset,
+    Fractions,
+    Vocabulary,
+    given_labels,
+    load_dataset,
+)
 
 __all__ = ["DataChoice", "KeptText", "kept_text"]
 
@@ -27,6 +34,8 @@ class DataChoice:
         binarization: of grey values.
         dequantize: whether uniform noise makes real numbers of integers.
         data_dir: folder of data sets, where one was named.
+        length: of windows of text, or of frames of sound.
+        text_symbols: what a text is a sequence of.
         given: "label" for rows that are modelled given their class.
     """
 
@@ -38,6 +47,8 @@ class DataChoice:
     dequantize: bool = False
     data_dir: str | None = None
     given: str | None = None
+    length: int | None = None
+    text_symbols: str | None = None
 
     def __post_init__(self) -> None:
         if self.dequantize and self.kind not in (None, str(Kind.REAL)):
@@ -52,13 +63,18 @@ class DataChoice:
         return self.name if self.name in DATASETS else Path(self.name).name.split(".")[0]
 
     def read(
-        self, *, like: Specification | None = None, vocabulary: Vocabulary | None = None
+        self,
+        *,
+        like: Specification | None = None,
+        vocabulary: Vocabulary | None = None,
+        fractions: Fractions = Fractions(),  # noqa: B008 - frozen
     ) -> Dataset:
         """The data.
 
         Args:
             like: what the data of a trained model are; others are refused.
             vocabulary: of a trained model of text.
+            fractions: of rows that validate and test, where the data bring no split.
 
         Raises:
             DataError: the data cannot be read, or are not what was asked for.
@@ -70,8 +86,12 @@ class DataChoice:
             label=self.label,
             drop=self.drop,
             binarization=self.binarization,
+            length=self.length if vocabulary is None else None,
+            symbols=self.text_symbols if vocabulary is None else None,
             like=like,
             vocabulary=vocabulary,
+            validation=fractions.validation,
+            test=fractions.test,
         )
         exact = any(source.log_prob_kind == "exact" for source in data.splits.values())
         if self.dequantize and exact:
@@ -147,6 +167,7 @@ class KeptText:
         if self.vocabulary is not None:
             found["symbols"] = list(self.vocabulary.symbols)
             found["separator"] = self.vocabulary.separator
+            found["encoding"] = self.vocabulary.encoding
         if self.sample_rate is not None:
             found["sample_rate"] = self.sample_rate
         return found
@@ -156,5 +177,5 @@ def kept_text(d: Mapping[str, Any]) -> KeptText:
     """Undo `KeptText.to_dict`."""
     vocabulary = None
     if "symbols" in d:
-        vocabulary = Vocabulary(tuple(d["symbols"]), d["separator"])
+        vocabulary = Vocabulary(tuple(d["symbols"]), d["separator"], d.get("encoding", ""))
     return KeptText(vocabulary, d.get("sample_rate"))

@@ -136,6 +136,10 @@ def print_evaluation(found: Evaluation) -> None:
         lines.append(("", number.in_words()))
     if found.bits_per_dim is not None:
         lines.append(("bits per dimension", f"{found.bits_per_dim:.3f}"))
+    if found.per_symbol is not None:
+        symbol = found.per_symbol
+        lines.append(("nats per symbol", f"{symbol.nats:.4f} ± {symbol.std_error:.4f}"))
+        lines.append(("", symbol.in_words()))
     if found.elbo is not None:
         lines.append(("ELBO", f"{_value(found.elbo.value, found.elbo.std_error)} nats"))
     if found.reconstruction is not None and found.kl is not None:

@@ -50,6 +50,8 @@ def run_options(
     binarization: Literal["none", "static", "dynamic"] | None = None,
     dequantize: Flag = False,
     given: Literal["label"] | None = None,
+    length: int | None = None,
+    symbols: Literal["characters", "bytes", "words", "lines"] | None = None,
 ) -> None:
     """Options that every recipe has.
 
@@ -70,6 +72,8 @@ def run_options(
         binarization: of grey values; the data set's own choice if it is not given.
         dequantize: add uniform noise to integers, for densities over real numbers.
         given: label models each row given its class: p(x | label).
+        length: symbols of a window of text (256; 64 words), or samples of a frame of sound.
+        symbols: what a .txt file is a sequence of; each of the lines is a datum of its own.
     """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 
 from ancestral.cli.data_choice import DataChoice, KeptText, kept_text
 from ancestral.core import DataError, OptionError, RunError
-from ancestral.data import Dataset, Source
+from ancestral.data import Dataset, Fractions, Source
 from ancestral.estimator import DensityEstimator, RunConfig
 from ancestral.recipes import REGISTRY
 
@@ -40,7 +40,21 @@ class OpenedRun:
         """The data of the run, or others that the model can read."""
         kept = self.config.data if name is None else {"name": name, **self.config.data}
         choice = DataChoice.from_dict(kept).instead(name, data_dir)
-        return choice.read(like=self.config.spec, vocabulary=self.text.vocabulary)
+        data = choice.read(like=self.config.spec, vocabulary=self.text.vocabulary)
+        return _of_same_rate(data, self.text.sample_rate)
+
+    def data_with_gaps(self, name: str | None, data_dir: Path | None) -> Dataset:
+        """The same, where cells may be missing though none was in training.
+
+        Other data that bring no split stay whole, in their own order.
+        """
+        kept = self.config.data if name is None else {"name": name, **self.config.data}
+        choice = DataChoice.from_dict(kept).instead(name, data_dir)
+        like = replace(self.config.spec, missing=True)
+        whole = Fractions(validation=0.0, test=0.0)
+        fractions = Fractions() if name is None else whole
+        data = choice.read(like=like, vocabulary=self.text.vocabulary, fractions=fractions)
+        return _of_same_rate(data, self.text.sample_rate)
 
 
 def open_run(folder: Path, device: str | None = None) -> OpenedRun:
@@ -57,6 +71,21 @@ def open_run(folder: Path, device: str | None = None) -> OpenedRun:
         )
     recipe = REGISTRY[config.recipe]
     return OpenedRun(folder, config, DensityEstimator.load(folder, recipe, checked_device(device)))
+
+
+def _of_same_rate(data: Dataset, sample_rate: int | None) -> Dataset:
+    """Refuse sounds that were sampled faster or more slowly than those of the run.
+
+    Raises:
+        DataError: a second of them has another number of samples; arrays do not say.
+    """
+    if None not in (sample_rate, data.sample_rate) and data.sample_rate != sample_rate:
+        raise DataError(
+            f"expected sounds of {sample_rate} Hz, as the run was trained on, got "
+            f"{data.sample_rate} Hz",
+            hint=f"resample them to {sample_rate} Hz first",
+        )
+    return data
 
 
 def checked_device(name: str | None) -> str | None:

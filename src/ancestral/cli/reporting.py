@@ -48,6 +48,7 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
         log_prob=values,
         row_log_prob=values.get(split),
         kl_per_dim=found.kl_per_dim,
+        vocabulary=data.vocabulary,
     )
     config = run.config
     content = ReportContent(

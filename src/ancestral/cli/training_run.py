@@ -44,6 +44,8 @@ class TrainingRun:
     binarization: str | None = None
     dequantize: bool = False
     given: str | None = None
+    length: int | None = None
+    symbols: str | None = None
 
     @property
     def choice(self) -> DataChoice:
@@ -57,6 +59,8 @@ class TrainingRun:
             self.dequantize,
             None if self.data_dir is None else str(self.data_dir),
             self.given,
+            self.length,
+            self.symbols,
         )
 
 
@@ -122,7 +126,16 @@ def _interrupted(
     words = ["ancestral", "fit", recipe, run.data, "--out", str(folder)]
     for name, value in options.items():
         words += _typed(name, value)
-    for name in ("device", "data_dir", "label", "kind", "binarization", "given"):
+    for name in (
+        "device",
+        "data_dir",
+        "label",
+        "kind",
+        "binarization",
+        "given",
+        "length",
+        "symbols",
+    ):
         if getattr(run, name) is not None:
             words += _typed(name, getattr(run, name))
     for column in run.drop:

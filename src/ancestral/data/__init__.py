@@ -14,10 +14,12 @@ from ancestral.data.download import Download, download
 from ancestral.data.inference import infer_specification
 from ancestral.data.load import load_dataset
 from ancestral.data.loaders.sound import mu_law, mu_law_inverse
+from ancestral.data.masked import Masked
 from ancestral.data.memmap import MemmapSource
 from ancestral.data.parquet import ParquetSource
 from ancestral.data.registry import DATASETS, get_dataset, load_folds
 from ancestral.data.source import Source
+from ancestral.data.splits import Fractions
 from ancestral.data.streaming import StreamedSource
 from ancestral.data.tables import encode_table, infer_table
 from ancestral.data.tensor_source import TensorSource
@@ -35,8 +37,10 @@ __all__ = [
     "Dequantized",
     "Download",
     "DynamicallyBinarized",
+    "Fractions",
     "Identity",
     "Logit",
+    "Masked",
     "MemmapSource",
     "ParquetSource",
     "Source",

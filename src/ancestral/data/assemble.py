@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from ancestral.core.errors import DataError, ShapeError
 from ancestral.core.specification import Kind, Specification
@@ -23,6 +24,7 @@ from ancestral.data.source import Source
 from ancestral.data.splits import Fractions, split_in_order, split_rows
 from ancestral.data.tables import encode_table, infer_table
 from ancestral.data.tensor_source import TensorSource
+from ancestral.data.text_windows import TextWindows
 
 __all__ = ["STREAMS", "Preparation", "assemble", "binarize", "spec_like"]
 
@@ -59,6 +61,19 @@ def assemble(raw: Raw, preparation: Preparation, name: str, reference: str = "")
         part: TensorSource(_encoded(rows, spec), spec, labels=rows.labels)
         for part, rows in parts.items()
     }
+    if raw.tails is not None:
+        # the rows of "all" were cut in order, so that its tail follows the last of the parts
+        tails = (
+            {**raw.tails, list(parts)[-1]: raw.tails["all"]} if "all" in raw.tails else raw.tails
+        )
+        sources = {
+            part: TextWindows(
+                torch.from_numpy(rows.values),
+                torch.from_numpy(tails.get(part, rows.values[:0].ravel())),
+                spec,
+            )
+            for part, rows in parts.items()
+        }
     if dequantize:
         sources = {p: Dequantized(s, preparation.seed, STREAMS[p]) for p, s in sources.items()}
     sources = binarize(sources, preparation)
@@ -143,7 +158,8 @@ def _judge_arrays(raw: Raw, preparation: Preparation) -> tuple[Specification, bo
     spec = summary.specification(shape)
     if raw.kind is not None:
         spec = with_kind(spec, summary, raw.kind, raw.num_levels)
-        spec = replace(spec, reason=f"{raw.kind}, as the source of the data says")
+        reason = f"{raw.kind}, as the source of the data says"
+        spec = replace(spec, reason=reason, end_code=raw.end_code)
     dequantize = preparation.kind == Kind.REAL and summary.all_integers and _drawn(spec)
     if preparation.kind is not None and not dequantize:
         given = raw.num_levels if preparation.kind in (Kind.CATEGORICAL, Kind.LEVELS) else None

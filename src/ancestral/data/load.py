@@ -24,12 +24,12 @@ from ancestral.data.raw import ReadOptions
 from ancestral.data.registry import DATASETS, read_registered
 from ancestral.data.source import Source
 from ancestral.data.splits import Fractions, split_blocks
-from ancestral.data.vocabulary import Vocabulary
+from ancestral.data.vocabulary import Symbols, Vocabulary
 
 __all__ = ["load_dataset"]
 
 _MEMORY_BYTES = 512 << 20
-_Choice = TypeVar("_Choice", Kind, Binarization)
+_Choice = TypeVar("_Choice", Kind, Binarization, Symbols)
 
 
 def load_dataset(
@@ -41,6 +41,7 @@ def load_dataset(
     label: str | None = None,
     drop: Iterable[str] = (),
     length: int | None = None,
+    symbols: Symbols | str | None = None,
     binarization: Binarization | str | None = None,
     validation: float = 0.1,
     test: float = 0.1,
@@ -62,14 +63,18 @@ def load_dataset(
         kinds: what some columns of a table are, by name.
         label: the column of labels, in tables and `.h5ad`; models never see it.
         drop: columns to leave out.
-        length: symbols of a window of text (64), or samples of a frame of sound (1024).
+        length: symbols of a window of text (256; 64 words), or samples of a frame of sound
+            (1024).
+        symbols: what a .txt file is a sequence of: "characters", "bytes", "words", or "lines",
+            each of which is a datum of its own; characters if None.
         binarization: "none", "static" or "dynamic"; the data set's own choice if None.
         validation: share of rows to validate, where the data bring no split.
         test: share of rows to test.
         seed: of the split and of fixed draws.
         like: the specification of a trained model: the same columns, categories and levels.
             Gaps are refused unless it has them; `replace(spec, missing=True)` lets them in.
-        vocabulary: that of a trained model of text.
+        vocabulary: that of a trained model of text; with `like` it decides on the symbols and
+            the length too.
         max_memory: bytes above which `.npy` and `.parquet` files are streamed from disk, and
             split by whole blocks.
 
@@ -91,14 +96,16 @@ def load_dataset(
     )
     if isinstance(drop, str):
         raise OptionError(f"expected a list of columns to drop, got the text {drop!r}")
-    options = ReadOptions(label, tuple(drop), length, vocabulary)
+    chosen = None if symbols is None else _member(Symbols, symbols)
+    options = ReadOptions(label, tuple(drop), length, vocabulary, chosen)
     if isinstance(data, Dataset):
         return data
     if not isinstance(data, (str, Path)):
         return assemble(raw_from_object(data, options), preparation, type(data).__name__)
     if str(data) in DATASETS:
         row = DATASETS[str(data)]
-        raw = read_registered(str(data), options, data_dir)
+        as_trained = replace(_text_like(options, like), symbols=options.symbols)
+        raw = read_registered(str(data), as_trained, data_dir)
         if preparation.binarization is None and like is None:
             preparation = replace(preparation, binarization=row.binarization)
         return assemble(raw, preparation, str(data), row.reference)
@@ -112,7 +119,16 @@ def load_dataset(
     streamed = _streamed(path, options, preparation, max_memory)
     if streamed is not None:
         return streamed
-    return assemble(read_path(path, options), preparation, path.name)
+    return assemble(read_path(path, _text_like(options, like)), preparation, path.name)
+
+
+def _text_like(options: ReadOptions, like: Specification | None) -> ReadOptions:
+    """Options by which text is read as it was for a trained model."""
+    vocabulary = options.vocabulary
+    if vocabulary is None or like is None:
+        return options
+    symbols = Symbols.LINES if like.end_code is not None else vocabulary.kind
+    return replace(options, symbols=symbols, length=like.shape[0])
 
 
 def _streamed(

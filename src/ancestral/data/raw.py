@@ -10,7 +10,7 @@ import numpy as np
 
 from ancestral.core.errors import DataError, OptionError
 from ancestral.core.specification import Kind
-from ancestral.data.vocabulary import Vocabulary
+from ancestral.data.vocabulary import Symbols, Vocabulary
 
 __all__ = ["Raw", "ReadOptions", "Rows", "coded_labels"]
 
@@ -26,16 +26,26 @@ class ReadOptions:
             loader's own choice (64 symbols, 1024 samples).
         vocabulary: that of a trained model, by which text is to be coded; the text's own if
             None.
+        symbols: what text is a sequence of; None for the loader's own choice.
     """
 
     label: str | None = None
     drop: tuple[str, ...] = ()
     length: int | None = None
     vocabulary: Vocabulary | None = None
+    symbols: Symbols | None = None
 
     def __post_init__(self) -> None:
         if self.length is not None and self.length < 1:
             raise OptionError(f"expected a length of at least 1, got {self.length}")
+
+    def refuse_symbols(self, what: str) -> None:
+        """For loaders of data that are no text, or whose symbols are given."""
+        if self.symbols is not None:
+            raise DataError(
+                f"expected no option 'symbols' for {what}, got {str(self.symbols)!r}",
+                hint="it says what a .txt file is a sequence of",
+            )
 
     def refuse_columns(self, what: str) -> None:
         """For loaders of data without named columns."""
@@ -89,6 +99,9 @@ class Raw:
         in_order: whether the split keeps the order, as for running text.
         label_names: what each label code means.
         vocabulary: of text.
+        tails: of running text, whose rows are windows side by side: for each part, the symbols
+            after its last window; None for other data.
+        end_code: of the symbol that ends each row and fills it up, for text of several lengths.
         sample_rate: of sound, in hertz.
         lengths: for each part, rows of each sequence, where rows are steps of sequences.
     """
@@ -102,6 +115,8 @@ class Raw:
     in_order: bool = False
     label_names: tuple[str, ...] | None = None
     vocabulary: Vocabulary | None = None
+    tails: Mapping[str, np.ndarray] | None = None
+    end_code: int | None = None
     sample_rate: int | None = None
     lengths: Mapping[str, np.ndarray] | None = None
 

@@ -22,7 +22,7 @@ for _topic in (images, text, binary, tabular, sequences, cells):
     for _name, _row in _topic.ROWS.items():
         DATASETS.add(_name, _row)
 
-_WITH_LENGTH = ("tinyshakespeare", "ptb", "fsdd")
+_WITH_LENGTH = ("tinyshakespeare", "names", "ptb", "fsdd")
 
 
 def read_registered(name: str, options: ReadOptions, data_dir: str | Path | None = None) -> Raw:
@@ -33,6 +33,7 @@ def read_registered(name: str, options: ReadOptions, data_dir: str | Path | None
     """
     row = DATASETS[name]
     options.refuse_columns(f"the data set {name!r}")
+    options.refuse_symbols(f"the data set {name!r}")
     if options.length is not None and name not in _WITH_LENGTH:
         raise DataError(
             f"expected no length for the data set {name!r}, got {options.length}",

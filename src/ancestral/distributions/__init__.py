@@ -4,12 +4,14 @@ from ancestral.distributions.bernoulli import Bernoulli
 from ancestral.distributions.beta import Beta
 from ancestral.distributions.categorical import Categorical
 from ancestral.distributions.cells import CellHead
+from ancestral.distributions.column_sites import ColumnSites, site_head
 from ancestral.distributions.continuous_bernoulli import ContinuousBernoulli
 from ancestral.distributions.counts import (
     NegativeBinomial,
     Poisson,
     ZeroInflatedNegativeBinomial,
 )
+from ancestral.distributions.coupled_logistic import CoupledLogistic, CoupledLogisticSites
 from ancestral.distributions.defaults import default_head
 from ancestral.distributions.discretized_logistic import DiscretizedLogistic
 from ancestral.distributions.full_covariance import FullCovarianceNormal
@@ -20,17 +22,12 @@ from ancestral.distributions.kl import has_closed_form_kl, kl_terms
 from ancestral.distributions.location_scale import Cauchy, Laplace, Logistic, StudentT
 from ancestral.distributions.mixture import Mixture, SiteMixture
 from ancestral.distributions.names import LIKELIHOODS, named_head
+from ancestral.distributions.native_draws import native_draw
 from ancestral.distributions.normal import FixedScaleNormal, Normal
 from ancestral.distributions.positive import Exponential, LogNormal
 from ancestral.distributions.product import Product
-from ancestral.distributions.sites import (
-    CellSite,
-    ColumnSites,
-    Site,
-    SiteHead,
-    UniformSites,
-    site_head,
-)
+from ancestral.distributions.sites import Site, SiteHead
+from ancestral.distributions.uniform_sites import CellSite, UniformSites
 from ancestral.distributions.wrapper import HeadDistribution
 
 __all__ = [
@@ -43,6 +40,8 @@ __all__ = [
     "CellSite",
     "ColumnSites",
     "ContinuousBernoulli",
+    "CoupledLogistic",
+    "CoupledLogisticSites",
     "DiagonalNormal",
     "DiscretizedLogistic",
     "Exponential",
@@ -71,5 +70,6 @@ __all__ = [
     "has_closed_form_kl",
     "kl_terms",
     "named_head",
+    "native_draw",
     "site_head",
 ]

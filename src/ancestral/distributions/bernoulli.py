@@ -52,7 +52,7 @@ class Bernoulli(CellHead):
 
     def log_prob(self, features: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Sum over cells of x * logit - softplus(logit), see `bernoulli_log_prob`."""
-        logits = single(features).select(self.axis, 0)
+        logits = features.select(self.axis, 0)
         num_event_dims = len(self.event_shape)
         if num_event_dims != 1:
             logits = _flat_event(logits, num_event_dims)

@@ -14,23 +14,23 @@ from torch import Tensor, nn
 from ancestral.core import (
     Batch,
     Estimate,
-    IncompatibleChoices,
-    NotExact,
     OptionError,
-    ShapeError,
     Specification,
     derived_seed,
     seeded,
 )
 from ancestral.data import Conditioned, Source, as_source
+from ancestral.estimator.contexts import as_contexts, check_conditional
+from ancestral.estimator.drawing import Sampler
+from ancestral.estimator.embedding import codes_of
+from ancestral.estimator.imputing import Imputing
 from ancestral.estimator.preparing import hold_out, initialize
 from ancestral.estimator.recipe import Assembly, Recipe
-from ancestral.estimator.drawing import Sampler
 from ancestral.estimator.runs import RunConfig, load_weights, prepare_folder, save_weights
 from ancestral.estimator.solve import solve
 from ancestral.inference.evidence import EvidenceMethod, default_method
 from ancestral.inference.objectives import Objective
-from ancestral.inference.posteriors import ParametricPosterior, Posterior
+from ancestral.inference.posteriors import Posterior
 from ancestral.models import (
     Autoencoder,
     Drawn,
@@ -49,7 +49,7 @@ _WEIGHTS, _SAMPLES = 11, 13  # streams of derived seeds
 _ROWS = 500  # rows that are scored, encoded or drawn at once
 
 
-class DensityEstimator:
+class DensityEstimator(Imputing):
     """A model, how it is trained, and what can be asked of it afterwards.
 
     Each method is one call into a lower layer. `build` makes estimators from recipes; the
@@ -133,7 +133,7 @@ class DensityEstimator:
         with seeded(derived_seed(config.seed, _WEIGHTS)):
             parts = self.recipe.build(source.spec, self.options_)
         parts.objective.check(parts.model, parts.posterior)
-        _check_conditional(parts.model, source.spec)
+        check_conditional(parts.model, source.spec)
         initialize(parts, source, config.seed)
         run = Path(folder) if folder is not None else None
         if run is not None:
@@ -218,7 +218,9 @@ class DensityEstimator:
 
     def encode(self, X: Any) -> np.ndarray:
         """Means of q(z | x), [rows, latent]: the embedding. Deterministic."""
-        return np.concatenate([_codes(self, b).cpu().numpy() for b in self._batches(X)])
+        return np.concatenate(
+            [codes_of(self.model_, self.posterior_, b).cpu().numpy() for b in self._batches(X)]
+        )
 
     def transform(self, X: Any) -> np.ndarray:
         """`encode`, under scikit-learn's name."""
@@ -230,7 +232,9 @@ class DensityEstimator:
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """E[x | z] at the mean of q(z | x), [rows, *shape]; missing cells are filled in."""
-        decoded = [self._decoded(_codes(self, b)) for b in self._batches(X)]
+        decoded = [
+            self._decoded(codes_of(self.model_, self.posterior_, b)) for b in self._batches(X)
+        ]
         return np.concatenate([d.cpu().numpy() for d in decoded])
 
     def interpolate(self, start: Any, end: Any, num_steps: int = 9) -> np.ndarray:
@@ -283,7 +287,7 @@ class DensityEstimator:
         self._require_fitted()
         if n_samples < 1:
             raise OptionError(f"expected at least 1 sample, got {n_samples}")
-        given = _contexts(context, n_samples, len(self.spec_.context), self._device)
+        given = as_contexts(context, n_samples, len(self.spec_.context), self._device)
         sampler = Sampler(self.model_, SamplingMethod(method), truncation)
         with seeded(derived_seed(seed, _SAMPLES)), torch.no_grad():
             return sampler(n_samples, given)
@@ -356,9 +360,11 @@ class DensityEstimator:
 
     def _source(self, X: Any, context: Any = None) -> Source:
         self._require_fitted()
-        source = as_source(X, self.spec_)
+        return self._given(as_source(X, self.spec_), context)
+
+    def _given(self, source: Source, context: Any) -> Source:
         if context is not None:
-            given = _contexts(context, len(source), len(self.spec_.context), torch.device("cpu"))
+            given = as_contexts(context, len(source), len(self.spec_.context), torch.device("cpu"))
             assert given is not None
             source = Conditioned(source, given, self.spec_.context)
         return source.to(self._device)
@@ -377,47 +383,3 @@ class DensityEstimator:
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError(f"{self!r} is not fitted yet\n\nhint: call `fit` first")
-
-
-def _check_conditional(model: nn.Module, spec: Specification) -> None:
-    if spec.context and not getattr(model, "is_conditional", False):
-        raise IncompatibleChoices(
-            f"expected a conditional model for rows given {', '.join(spec.context)}, got "
-            f"{type(model).__name__}",
-            hint="leave out what the rows are given, or take a recipe that can be conditional",
-        )
-
-
-def _contexts(given: Any, num_rows: int, size: int, device: torch.device) -> Tensor | None:
-    """[num_rows, size] numbers that rows are given.
-
-    Raises:
-        ShapeError: the model takes none, or others.
-    """
-    if given is None and size == 0:
-        return None
-    found = None if given is None else torch.as_tensor(np.asarray(given)).to(device)
-    if found is not None and found.ndim == 1:
-        found = found.expand(num_rows, -1)
-    if found is None or tuple(found.shape) != (num_rows, size):
-        got = "none" if found is None else f"one of shape {list(found.shape)}"
-        wanted = f"a context of shape [{num_rows}, {size}]" if size else "no context"
-        raise ShapeError(
-            f"expected {wanted}, got {got}",
-            hint="the model is conditional: say what on" if size else "it is not conditional",
-        )
-    return found.to(torch.get_default_dtype())
-
-
-def _codes(estimator: DensityEstimator, batch: Batch) -> Tensor:
-    """The embedding of some rows, [rows, latent]."""
-    model, posterior = estimator.model_, estimator.posterior_
-    with torch.no_grad():
-        if isinstance(model, Autoencoder):
-            return model.encode(batch)
-        if not isinstance(model, LatentVariableModel) or posterior is None:
-            raise NotExact(f"{type(model).__name__} has no latent variables to encode into")
-        adapted = posterior.adapted(model, batch)
-        if not isinstance(adapted, ParametricPosterior):
-            return adapted.draw(model, batch, 100).z.mean(0)
-        return adapted.distribution(model, batch).mean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from ancestral.evaluation.result import (
     Setting,
     Tails,
 )
+from ancestral.evaluation.symbols import per_symbol
 from ancestral.inference.evidence import EvidenceMethod, default_method
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, LatentVariableModel
@@ -81,7 +83,8 @@ def evaluate(
         terms = None
         if isinstance(model, LatentVariableModel) and posterior is not None:
             terms = variational_terms(model, posterior, rows, num_samples=elbo_samples, seed=seed)
-    return _assembled(evidence, terms, source, setting, num_cells)
+        symbols = per_symbol(model, source)
+    return replace(_assembled(evidence, terms, source, setting, num_cells), per_symbol=symbols)
 
 
 def _of_autoencoder(model: Autoencoder, rows: _Rows, setting: Setting) -> Evaluation:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ancestral.core import Batch, Specification
+from ancestral.data import Vocabulary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,6 +69,7 @@ class Material:
         log_prob: values for each datum of up to two splits, for the histogram.
         row_log_prob: [rows], log p of `rows`, which colours the map where there are no labels.
         kl_per_dim: [latent] nats, or None.
+        vocabulary: of text.
     """
 
     spec: Specification
@@ -78,3 +80,4 @@ class Material:
     log_prob: Mapping[str, np.ndarray] = field(default_factory=dict)
     row_log_prob: np.ndarray | None = None
     kl_per_dim: Sequence[float] | None = None
+    vocabulary: Vocabulary | None = None

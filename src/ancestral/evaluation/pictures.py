@@ -12,6 +12,7 @@ from ancestral.evaluation.number_pictures import histogram_pictures, learning_pi
 from ancestral.evaluation.picture import Material, PictureSet
 from ancestral.evaluation.sequential_pictures import ByOrder, sequential_pictures
 from ancestral.evaluation.table_pictures import table_pictures
+from ancestral.evaluation.text_pictures import text_pictures
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder
 
@@ -45,6 +46,8 @@ def draw_pictures(
             drawn += sequential_pictures(model, material)
         elif material.spec.image_shape is not None:
             drawn += image_pictures(model, posterior, material)
+        elif material.vocabulary is not None:
+            drawn += text_pictures(model, material)
         elif not isinstance(model, Autoencoder):
             found = table_pictures(model, material)
             drawn, omitted = drawn + found.drawn, omitted + found.omitted

@@ -118,6 +118,11 @@ def _headline(evaluation: Evaluation) -> str:
     if evaluation.bits_per_dim is not None:
         meaning = "The same in bits for each cell of a datum. Lower is better."
         cards.append(_card("Bits per dimension", _text(evaluation.bits_per_dim, 3), "", meaning))
+    if evaluation.per_symbol is not None:
+        symbol = evaluation.per_symbol
+        value = f"{_text(symbol.nats, 3)} ± {_text(symbol.std_error, 3)}"
+        meaning = f"-log p for each symbol: {symbol.in_words()}. Lower is better."
+        cards.append(_card("Nats per symbol", value, "", meaning))
     if evaluation.elbo is not None and evaluation.reconstruction is not None:
         meaning = (
             f"The bound that variational inference trains: reconstruction "

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ancestral.core.estimate import Kind
+from ancestral.evaluation.symbols import PerSymbol
 
 __all__ = ["EffectiveSamples", "ErrorOfReconstruction", "Evaluation", "Number", "Setting", "Tails"]
 
@@ -124,6 +125,7 @@ class Evaluation:
         n: number of data.
         log_prob: mean log p(x), or the best estimate of it.
         bits_per_dim: -log_prob in bits for each (observed) cell.
+        per_symbol: of text, nats for each symbol.
         elbo: mean evidence lower bound.
         reconstruction: its first term, E_q log p(x | z), nats.
         kl: its second term, nats.
@@ -157,6 +159,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     values: np.ndarray | None = None
+    per_symbol: PerSymbol | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: what does not apply is left out, and every number is finite or null."""
@@ -165,6 +168,7 @@ class Evaluation:
             "n": self.n,
             "log_prob": self.log_prob and self.log_prob.to_dict(),
             "bits_per_dim": self.bits_per_dim,
+            "per_symbol": self.per_symbol and self.per_symbol.to_dict(),
             "elbo": self.elbo and self.elbo.to_dict(),
             "reconstruction": self.reconstruction,
             "kl": self.kl,
@@ -204,6 +208,7 @@ class Evaluation:
             warnings=tuple(d["warnings"]),
             notes=tuple(d["notes"]),
             values=values,
+            per_symbol=PerSymbol.from_dict(d["per_symbol"]) if "per_symbol" in d else None,
         )
 
 

@@ -97,7 +97,9 @@ def per_symbol(model: nn.Module, source: Source) -> PerSymbol | None:
     total, count = torch.cat(nats), torch.cat(counts)
     mean = float(total.sum() / count.sum())
     # of a ratio: residuals of the sequences' totals
-    error = float((total - mean * count).std()) / math.sqrt(len(count)) / float(count.double().mean())
+    error = (
+        float((total - mean * count).std()) / math.sqrt(len(count)) / float(count.double().mean())
+    )
     return PerSymbol(mean, error, int(count.sum()))
 
 

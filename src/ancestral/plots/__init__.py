@@ -19,12 +19,14 @@ from ancestral.plots.tables import (
     correlation_matrices,
     marginals,
 )
+from ancestral.plots.text import coloured_text
 
 __all__ = [
     "CurvePanel",
     "ImageRow",
     "Marginal",
     "coloured_map",
+    "coloured_text",
     "column_means",
     "correlation_matrices",
     "heat",

@@ -62,3 +62,107 @@ FREY_1998 = """@book{frey1998graphical,
   publisher = {MIT Press},
   year      = {1998}
 }"""
+
+CHOW_1968 = """@article{chow1968approximating,
+  title   = {Approximating Discrete Probability Distributions with Dependence Trees},
+  author  = {Chow, C. K. and Liu, C. N.},
+  journal = {IEEE Transactions on Information Theory},
+  volume  = {14},
+  number  = {3},
+  pages   = {462--467},
+  year    = {1968}
+}"""
+
+HECKERMAN_1995 = """@article{heckerman1995learning,
+  title   = {Learning {Bayesian} Networks: The Combination of Knowledge and Statistical Data},
+  author  = {Heckerman, David and Geiger, Dan and Chickering, David M.},
+  journal = {Machine Learning},
+  volume  = {20},
+  number  = {3},
+  pages   = {197--243},
+  year    = {1995}
+}"""
+
+GRAVES_2013 = """@article{graves2013generating,
+  title   = {Generating Sequences With Recurrent Neural Networks},
+  author  = {Graves, Alex},
+  journal = {arXiv preprint arXiv:1308.0850},
+  year    = {2013},
+  url     = {https://arxiv.org/abs/1308.0850}
+}"""
+
+VASWANI_2017 = """@inproceedings{vaswani2017attention,
+  title     = {Attention Is All You Need},
+  author    = {Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and
+               Jones, Llion and Gomez, Aidan N. and Kaiser, {\\L}ukasz and Polosukhin, Illia},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2017},
+  url       = {https://arxiv.org/abs/1706.03762}
+}"""
+
+LAROCHELLE_2011 = """@inproceedings{larochelle2011neural,
+  title     = {The Neural Autoregressive Distribution Estimator},
+  author    = {Larochelle, Hugo and Murray, Iain},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2011}
+}"""
+
+URIA_2013 = """@inproceedings{uria2013rnade,
+  title     = {{RNADE}: The Real-Valued Neural Autoregressive Density-Estimator},
+  author    = {Uria, Benigno and Murray, Iain and Larochelle, Hugo},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2013},
+  url       = {https://arxiv.org/abs/1306.0186}
+}"""
+
+URIA_2014 = """@inproceedings{uria2014deep,
+  title     = {A Deep and Tractable Density Estimator},
+  author    = {Uria, Benigno and Murray, Iain and Larochelle, Hugo},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2014},
+  url       = {https://arxiv.org/abs/1310.1757}
+}"""
+
+OORD_2016A = """@inproceedings{oord2016pixel,
+  title     = {Pixel Recurrent Neural Networks},
+  author    = {van den Oord, A{\\"a}ron and Kalchbrenner, Nal and Kavukcuoglu, Koray},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2016},
+  url       = {https://arxiv.org/abs/1601.06759}
+}"""
+
+OORD_2016B = """@inproceedings{oord2016conditional,
+  title     = {Conditional Image Generation with {PixelCNN} Decoders},
+  author    = {van den Oord, A{\\"a}ron and Kalchbrenner, Nal and Vinyals, Oriol and
+               Espeholt, Lasse and Graves, Alex and Kavukcuoglu, Koray},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2016},
+  url       = {https://arxiv.org/abs/1606.05328}
+}"""
+
+OORD_2016_WAVENET = """@article{oord2016wavenet,
+  title   = {{WaveNet}: A Generative Model for Raw Audio},
+  author  = {van den Oord, A{\\"a}ron and Dieleman, Sander and Zen, Heiga and Simonyan, Karen and
+             Vinyals, Oriol and Graves, Alex and Kalchbrenner, Nal and Senior, Andrew and
+             Kavukcuoglu, Koray},
+  journal = {arXiv preprint arXiv:1609.03499},
+  year    = {2016},
+  url     = {https://arxiv.org/abs/1609.03499}
+}"""
+
+GERMAIN_2015 = """@inproceedings{germain2015made,
+  title     = {{MADE}: Masked Autoencoder for Distribution Estimation},
+  author    = {Germain, Mathieu and Gregor, Karol and Murray, Iain and Larochelle, Hugo},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2015},
+  url       = {https://arxiv.org/abs/1502.03509}
+}"""
+
+SALIMANS_2017 = """@inproceedings{salimans2017pixelcnn,
+  title     = {{PixelCNN++}: Improving the {PixelCNN} with Discretized Logistic Mixture Likelihood
+               and Other Modifications},
+  author    = {Salimans, Tim and Karpathy, Andrej and Chen, Xi and Kingma, Diederik P.},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017},
+  url       = {https://arxiv.org/abs/1701.05517}
+}"""

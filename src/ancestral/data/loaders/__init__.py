@@ -42,6 +42,8 @@ def read_path(path: Path, options: ReadOptions) -> Raw:
         DataError: no such file, an empty one, an unknown format, or damaged content.
     """
     check_file(path)
+    if not path.name.lower().endswith(".txt"):
+        options.refuse_symbols(str(path))
     if path.is_dir():
         return read_folder(path, options)
     if is_idx(path):

@@ -1,4 +1,4 @@
-"""`.txt`: characters in windows of fixed length; or one name to a line."""
+"""`.txt`: characters, bytes or words in windows of fixed length; or a datum on each line."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ import numpy as np
 from ancestral.core.errors import DataError
 from ancestral.core.specification import Kind
 from ancestral.data.raw import Raw, ReadOptions, Rows
-from ancestral.data.vocabulary import Vocabulary
+from ancestral.data.vocabulary import Symbols, Vocabulary, as_words
 
-__all__ = ["DEFAULT_LENGTH", "lines", "read_plain", "read_text", "windows"]
+__all__ = ["DEFAULT_LENGTH", "lines", "read_plain", "read_text", "tail", "windows"]
 
-DEFAULT_LENGTH = 64
+DEFAULT_LENGTH = 256
 
 
 def read_text(path: Path, options: ReadOptions) -> Raw:
-    """Windows of characters, side by side; symbols that do not fill the last one are left out."""
+    """Windows of running text, side by side; or the lines of a file."""
     options.refuse_columns(f"the text {path}")
-    text = read_plain(path)
-    vocabulary = options.vocabulary or Vocabulary.of(text)
-    if len(vocabulary) < 2:
-        raise DataError(f"expected at least 2 different characters in {path}, got 1")
+    symbols = options.symbols or Symbols.CHARACTERS
+    if symbols is Symbols.LINES:
+        return _read_lines(path, options)
+    codes, vocabulary = _coded(path, symbols, options.vocabulary)
     length = options.length or DEFAULT_LENGTH
     return Raw(
-        {"all": Rows(windows(vocabulary.encode(text), length))},
+        {"all": Rows(windows(codes, length))},
         kind=Kind.CATEGORICAL,
         num_levels=len(vocabulary),
-        provenance=f"{len(text):,} characters of {path.name}, {len(vocabulary)} distinct, "
+        provenance=f"{len(codes):,} {symbols} of {path.name}, {len(vocabulary):,} known, "
         f"in windows of {length}",
         in_order=True,
         vocabulary=vocabulary,
+        tails={"all": tail(codes, length)},
     )
 
 
@@ -47,7 +48,7 @@ def read_plain(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError(
             f"expected UTF-8 text in {path}, got other bytes at {error.start}",
-            hint="is it a text file? convert it with iconv -t utf-8",
+            hint="is it a text file? convert it with iconv -t utf-8, or read it as bytes",
         ) from error
 
 
@@ -68,16 +69,65 @@ def windows(codes: np.ndarray, length: int) -> np.ndarray:
     return codes[: num * length].reshape(num, length)
 
 
-def lines(texts: Sequence[str], end: str = "\n") -> tuple[np.ndarray, Vocabulary]:
-    """[lines, longest + 1] codes: each line, then the end symbol (code 0) up to the length.
+def tail(codes: np.ndarray, length: int) -> np.ndarray:
+    """What `windows` leaves over."""
+    return codes[len(codes) // length * length :]
 
-    The end symbol is repeated, so every row has one length: a model learns at once that the
-    end follows the end, and log p of a row is log p of the line with its end.
+
+def lines(
+    texts: Sequence[str], vocabulary: Vocabulary | None = None, length: int | None = None
+) -> tuple[np.ndarray, Vocabulary]:
+    """[lines, length] codes: each line, then the end symbol (code 0) up to the length.
+
+    Log p of a row is that of the line with its end: what comes after the first end is certain.
+
+    Args:
+        texts: without their line ends.
+        vocabulary: that of a trained model; the characters of the texts if None.
+        length: of a row; that of the longest text and its end if None.
     """
-    letters = Vocabulary.of("".join(texts))
-    vocabulary = Vocabulary((end, *letters.symbols))
-    length = max(map(len, texts)) + 1
-    codes = np.zeros((len(texts), length), dtype=np.int64)
+    if vocabulary is None:
+        letters = Vocabulary.of("".join(texts))
+        vocabulary = Vocabulary(("\n", *letters.symbols))
+    longest = max(map(len, texts)) + 1
+    if length is not None and longest > length:
+        raise DataError(
+            f"expected lines of at most {length - 1} characters, got one of {longest - 1}",
+            hint="give a larger length, or shorten the lines",
+        )
+    codes = np.zeros((len(texts), length or longest), dtype=np.int64)
     for row, text in zip(codes, texts, strict=True):
         row[: len(text)] = vocabulary.encode(text)
     return codes, vocabulary
+
+
+def _read_lines(path: Path, options: ReadOptions) -> Raw:
+    texts = [line for line in read_plain(path).splitlines() if line]
+    if not texts:
+        raise DataError(f"expected lines of text in {path}, got none")
+    codes, vocabulary = lines(texts, options.vocabulary, options.length)
+    return Raw(
+        {"all": Rows(codes)},
+        kind=Kind.CATEGORICAL,
+        num_levels=len(vocabulary),
+        provenance=f"{len(texts):,} lines of {path.name}, {len(vocabulary)} distinct characters, "
+        "each line followed by the end symbol",
+        vocabulary=vocabulary,
+        end_code=0,
+    )
+
+
+def _coded(
+    path: Path, symbols: Symbols, known: Vocabulary | None
+) -> tuple[np.ndarray, Vocabulary]:
+    if symbols is Symbols.BYTES:
+        vocabulary = known or Vocabulary.of_bytes()
+        return vocabulary.encode(path.read_bytes()), vocabulary
+    text = read_plain(path)
+    if symbols is Symbols.WORDS:
+        vocabulary = known or Vocabulary.of_words(as_words(text))
+    else:
+        vocabulary = known or Vocabulary.of(text)
+    if len(vocabulary) < 2:
+        raise DataError(f"expected at least 2 different {symbols} in {path}, got 1")
+    return vocabulary.encode(text), vocabulary

@@ -8,13 +8,14 @@ import numpy as np
 
 from ancestral.core.specification import Kind
 from ancestral.data.download import Download
-from ancestral.data.loaders.text import DEFAULT_LENGTH, lines, read_plain, windows
+from ancestral.data.loaders.text import DEFAULT_LENGTH, lines, read_plain, tail, windows
 from ancestral.data.raw import Raw, ReadOptions, Rows
 from ancestral.data.registered.row import Finder, RegisteredSet
-from ancestral.data.vocabulary import Vocabulary
+from ancestral.data.vocabulary import Vocabulary, as_words
 
 __all__ = ["ROWS"]
 
+_WORDS = 64  # of a window: they reach as far back as a few hundred characters
 _GITHUB = "https://raw.githubusercontent.com/karpathy/"
 
 
@@ -24,40 +25,46 @@ def _shakespeare(find: Finder, options: ReadOptions) -> Raw:
     length = options.length or DEFAULT_LENGTH
     codes = vocabulary.encode(text)
     cuts = [int(0.9 * len(codes)), int(0.95 * len(codes))]
-    parts = {
-        part: Rows(windows(piece, length))
-        for part, piece in zip(("train", "valid", "test"), np.split(codes, cuts), strict=True)
-    }
+    pieces: dict[str, np.ndarray] = dict(
+        zip(("train", "valid", "test"), np.split(codes, cuts), strict=True)
+    )
     note = (
         f"{len(codes):,} characters in windows of {length}; the first 90% train, the next 5% "
         "validate, the last 5% test"
     )
-    return _categorical(parts, vocabulary, note)
+    return _running(pieces, length, vocabulary, note)
 
 
 def _names(find: Finder, options: ReadOptions) -> Raw:
     texts = read_plain(find("text/names.txt")).split()
-    codes, vocabulary = lines(texts)
+    codes, vocabulary = lines(texts, options.vocabulary, options.length)
     note = (
         f"{len(texts):,} names, each followed by the end symbol up to {codes.shape[1]} symbols; "
         "log p of a row is that of the name with its end"
     )
-    return _categorical({"all": Rows(codes)}, vocabulary, note)
+    raw = _categorical({"all": Rows(codes)}, vocabulary, note)
+    return replace(raw, end_code=0)
 
 
 def _ptb(find: Finder, options: ReadOptions) -> Raw:
     words = {
-        part: read_plain(find(f"text/ptb/ptb.{part}.txt")).replace("\n", " <eos> ").split()
+        part: as_words(read_plain(find(f"text/ptb/ptb.{part}.txt")))
         for part in ("train", "valid", "test")
     }
     vocabulary = options.vocabulary or Vocabulary.of(words["train"], separator=" ")
-    length = options.length or DEFAULT_LENGTH
-    parts = {p: Rows(windows(vocabulary.encode(w), length)) for p, w in words.items()}
+    length = options.length or _WORDS
+    pieces = {part: vocabulary.encode(content) for part, content in words.items()}
     note = (
         f"Penn Treebank, {len(vocabulary):,} words with <eos>, in windows of {length} words; "
         "train, valid and test of the papers"
     )
-    return _categorical(parts, vocabulary, note)
+    return _running(pieces, length, vocabulary, note)
+
+
+def _running(pieces: dict[str, np.ndarray], length: int, vocabulary: Vocabulary, note: str) -> Raw:
+    parts = {part: Rows(windows(piece, length)) for part, piece in pieces.items()}
+    raw = _categorical(parts, vocabulary, note)
+    return replace(raw, tails={part: tail(piece, length) for part, piece in pieces.items()})
 
 
 def _categorical(parts: dict[str, Rows], vocabulary: Vocabulary, note: str) -> Raw:

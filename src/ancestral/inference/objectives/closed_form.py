@@ -6,33 +6,38 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.inference.objectives.objective import Loss
 from ancestral.inference.posteriors import Posterior
 
-__all__ = ["ClosedForm"]
+__all__ = ["ClosedForm", "FitsItself"]
 
 
 @runtime_checkable
-class _FitsItself(Protocol):
-    def fit_closed_form(self, x: Tensor, observed: Tensor | None = None) -> int: ...
+class FitsItself(Protocol):
+    """A model that knows its own solution."""
 
-    def fit_moments(self, loc: Tensor, covariance: Tensor, num_rows: int) -> None: ...
+    def fit_batches(self, batches: Callable[[], Iterable[Batch]]) -> str:
+        """Fit to all rows, and say how.
+
+        Args:
+            batches: gives the training rows anew at each call, a bounded number at a time.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """Ask the model for its own maximum-likelihood solution: by formula, or by EM with gaps."""
+    """Ask the model for its own solution: by formula, by counting, or by EM."""
 
     target: str = "log_prob"
 
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse models that have no such solution."""
         del posterior
-        if not isinstance(model, _FitsItself):
+        if not isinstance(model, FitsItself):
             raise IncompatibleChoices(
                 f"{type(model).__name__} has no closed-form maximum likelihood",
                 hint="train it with MaximumLikelihood() or Variational()",
@@ -41,19 +46,12 @@ class ClosedForm:
     def fit(self, model: nn.Module, batches: Callable[[], Iterable[Batch]]) -> str:
         """Fit the model to all rows, and say how.
 
-        Complete data are read twice, batch by batch; data with gaps are held in memory.
-
         Args:
-            model: with `fit_moments` and `fit_closed_form`.
+            model: with `fit_batches`.
             batches: gives the rows anew at each call.
         """
-        assert isinstance(model, _FitsItself)
-        moments = _moments(batches)
-        if moments is not None:
-            model.fit_moments(*moments)
-            return "maximum likelihood in closed form"
-        iterations = model.fit_closed_form(*_all_rows(batches()))
-        return f"maximum likelihood by {iterations} iterations of EM (cells are missing)"
+        assert isinstance(model, FitsItself)
+        return model.fit_batches(batches)
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batch: Batch, step: int
@@ -67,28 +65,3 @@ class ClosedForm:
         """Nothing."""
         del num_steps, steps_per_epoch
         return []
-
-
-def _moments(batches: Callable[[], Iterable[Batch]]) -> tuple[Tensor, Tensor, int] | None:
-    """Mean [D], covariance [D, D] and number of rows; None if a cell is missing."""
-    total, num_rows = torch.zeros(()).double(), 0
-    for batch in batches():
-        if batch.observed is not None and not bool(batch.observed.all()):
-            return None
-        total = total + batch.x.flatten(1).double().sum(0)
-        num_rows += len(batch)
-    loc = total / num_rows
-    # a second pass: the squares of data far from zero would drown their spread
-    covariance = torch.zeros(()).double()
-    for batch in batches():
-        centred = batch.x.flatten(1).double() - loc
-        covariance = covariance + centred.T @ centred
-    return loc, covariance / num_rows, num_rows
-
-
-def _all_rows(batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-    kept = list(batches)
-    masks = [
-        torch.ones_like(b.x, dtype=torch.bool) if b.observed is None else b.observed for b in kept
-    ]
-    return torch.cat([b.x for b in kept]), torch.cat(masks)

@@ -3,6 +3,11 @@
 from ancestral.models.autoregressive.decoding import Choice, decode, draw_site
 from ancestral.models.autoregressive.ensemble import OrderEnsemble, random_orders
 from ancestral.models.autoregressive.model import AutoregressiveModel
+from ancestral.models.autoregressive.running import (
+    check_running,
+    continue_running,
+    log_prob_running,
+)
 from ancestral.models.autoregressive.sampling import Drawn, SamplingMethod
 from ancestral.models.autoregressive.truncation import Truncation
 
@@ -13,7 +18,10 @@ __all__ = [
     "OrderEnsemble",
     "SamplingMethod",
     "Truncation",
+    "check_running",
+    "continue_running",
     "decode",
     "draw_site",
+    "log_prob_running",
     "random_orders",
 ]

@@ -35,6 +35,14 @@ class OrderEnsemble(Conditional):
         IncompatibleChoices: the model was made for one order.
         OptionError: a row is no permutation of the sites.
 
+    Example:
+        >>> from ancestral.distributions import Bernoulli, site_head
+        >>> from ancestral.networks.causal import OrderAgnosticNADE, Plain
+        >>> network = OrderAgnosticNADE(6, 1, Plain(), hidden_sizes=[16])
+        >>> model = AutoregressiveModel(network, site_head(Bernoulli((6,)), 6), (6,))
+        >>> OrderEnsemble(model, random_orders(6, 4)).log_prob_orders(torch.zeros(3, 6)).shape
+        torch.Size([4, 3])
+
     References:
         | Uria, Murray & Larochelle (2014), A deep and tractable density estimator, section 4.1
         | Germain et al. (2015), MADE: masked autoencoder for distribution estimation, section 4.2
@@ -91,6 +99,18 @@ class OrderEnsemble(Conditional):
             NotExact: cells are missing before others that are there, in some order.
         """
         joint = self.log_prob_orders(y, context, observed)
+        return joint.logsumexp(0) - math.log(self.num_orders)
+
+    def log_prob_observed(
+        self, y: Tensor, observed: Tensor, context: Tensor | None = None
+    ) -> Tensor:
+        """Exact log p of the observed cells, [batch] in nats, whichever are missing.
+
+        The mixture over the orders, in each of which a row's missing cells come last; see
+        `AutoregressiveModel.log_prob_observed` for the arguments and for what that means.
+        """
+        members = (self.model.with_order(order) for order in self.orders)
+        joint = torch.stack([m.log_prob_observed(y, observed, context) for m in members])
         return joint.logsumexp(0) - math.log(self.num_orders)
 
     def log_prob_orders(

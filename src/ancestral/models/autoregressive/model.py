@@ -107,16 +107,54 @@ class AutoregressiveModel(Conditional, DataDependent):
         Raises:
             IncompatibleChoices: the network needs all sites before the one that it predicts.
         """
-        if not isinstance(self.network, GivenAny):
-            raise IncompatibleChoices(
-                f"{type(self.network).__name__} predicts a site from all sites before it only",
-                hint="an order-agnostic network (eonade) takes any set of known sites",
-            )
+        network = self._given_any()
         sites = self.to_sites(y)
-        log_prob = self.head.log_prob(self.network.given(sites, known, context), sites)
+        log_prob = self.head.log_prob(network.given(sites, known, context), sites)
         if self.units is not None:
             log_prob = log_prob + self._log_det(self.units, None)
         return torch.where(known, 0.0, log_prob)
+
+    def log_prob_observed(
+        self, y: Tensor, observed: Tensor, context: Tensor | None = None
+    ) -> Tensor:
+        """Exact log p of the observed cells under an order that has them first, [batch] in nats.
+
+        The order is each row's own: the network's, with the missing sites moved to its end. So
+        rows that miss different cells are scored by different, consistent models of those cells,
+        and not by the marginals of one; they agree as far as training made the orders agree.
+
+        Args:
+            y: [batch, *shape]; missing cells may hold anything.
+            observed: [batch, *shape] bool; a site is there as a whole or not at all.
+            context: [batch, context_size] or None.
+
+        Raises:
+            IncompatibleChoices: the network was made for one order.
+            NotExact: a site is there in part.
+        """
+        network = self._given_any()
+        expect_event(observed, self.shape, "observed")
+        parts = observed.reshape(len(observed), self.network.num_sites, self.network.width)
+        present = parts.all(-1)
+        if not bool((parts.any(-1) == present).all()):
+            raise NotExact(
+                "expected sites that are observed as a whole or not at all, got one in part",
+                hint="mark all its cells as missing",
+            )
+        sites = self.to_sites(torch.where(observed, y, 0.0))
+        log_prob = self.head.log_prob(network.among(sites, present, context), sites)
+        if self.units is not None:
+            log_prob = log_prob + self._log_det(self.units, None)
+        return torch.where(present, log_prob, 0.0).sum(-1)
+
+    def _given_any(self) -> GivenAny:
+        """The network, if it takes any set of known sites."""
+        if isinstance(self.network, GivenAny):
+            return self.network
+        raise IncompatibleChoices(
+            f"{type(self.network).__name__} predicts a site from all sites before it only",
+            hint="an order-agnostic network (eonade) takes any set of known sites",
+        )
 
     def features(self, y: Tensor, context: Tensor | None = None) -> Tensor:
         """Of every site given those before it, [batch, T, P], for y [batch, *shape]."""
@@ -247,7 +285,7 @@ class AutoregressiveModel(Conditional, DataDependent):
         flat = y.expand(*leading, *self.shape).reshape(-1, *self.shape)
         sites = self._to_sites(flat)
         log_prob = self.head.log_prob(self.network(sites, context), sites)
-        log_prob = log_prob.unflatten(0, leading) if len(leading) != 1 else log_prob
+        log_prob = log_prob.reshape(*leading, log_prob.shape[-1])
         if self.units is None:
             return log_prob
         return log_prob + self._log_det(self.units, observed)

@@ -9,7 +9,8 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from ancestral.distributions import Site, SiteHead
+from ancestral.distributions import Site, SiteHead, native_draw
+from ancestral.models.autoregressive.blocks import draw_blocks
 from ancestral.models.autoregressive.decoding import (
     decode,
     draw_site,
@@ -30,6 +31,7 @@ class SamplingMethod(StrEnum):
     NAIVE = "naive"  # one pass of the network for each site
     CACHED = "cached"  # one step for each site, which reuses what earlier steps computed
     JACOBI = "jacobi"  # passes over all sites until none changes
+    ROW_JACOBI = "row_jacobi"  # the same for one row of an image after the other
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Drawn:
 
     Attributes:
         x: the samples.
-        num_passes: passes of the whole network; 0 for the cached sampler, which makes none.
+        num_passes: passes of the whole network, or for row_jacobi over a row; 0 for the cached
+            sampler, which makes none.
         method: that drew them.
     """
 
@@ -70,9 +73,16 @@ def draw(
     if method is SamplingMethod.AUTO:
         method = SamplingMethod.CACHED
     refuse_training(network)
+    if method is SamplingMethod.CACHED and truncation is None:
+        found = _at_once(network, head, uniforms, context)
+        if found is not None:
+            return Drawn(found, 0, method)
     with torch.no_grad(), one_thread(network.device):
         if method is SamplingMethod.JACOBI:
             x, passes = _jacobi(network, head, uniforms, context, truncation)
+            return Drawn(x, passes, method)
+        if method is SamplingMethod.ROW_JACOBI:
+            x, passes = draw_blocks(network, head, uniforms, context, truncation)
             return Drawn(x, passes, method)
 
         def choose(t: int, index: int, site: Site, features: Tensor) -> Tensor:
@@ -91,6 +101,15 @@ def open_uniforms(
     """Uniform noise strictly between 0 and 1."""
     epsilon = torch.finfo(dtype).eps / 2
     return torch.rand(shape, dtype=dtype, device=device).clamp_(epsilon, 1 - epsilon)
+
+
+@torch.no_grad()
+def _at_once(
+    network: CausalNetwork, head: SiteHead, uniforms: Tensor, context: Tensor | None
+) -> Tensor | None:
+    """All steps in one native kernel, if the network has one and the head can be drawn in it."""
+    rule = native_draw(head)
+    return None if rule is None else network.generate(rule, uniforms, context)
 
 
 def _jacobi(

@@ -30,6 +30,11 @@ class SiteEncoding(nn.Module):
     def at(self, value: Tensor, site: int) -> Tensor:
         """One site: [batch, W] -> [batch, E]."""
 
+    def size_of(self, site: int) -> int:
+        """Numbers that a site needs; the rest of its E are zeros that pad it."""
+        del site
+        return self.size
+
 
 class Plain(SiteEncoding):
     """The values themselves: binary cells, and reals that are standardised already."""
@@ -135,6 +140,10 @@ class _Columns(SiteEncoding, DataDependent):
             self.loc[j] = values.mean()
             deviation = values.std(correction=0)
             self.scale[j] = deviation if deviation > 0 else 1.0
+
+    def size_of(self, site: int) -> int:
+        """Categories, or 1."""
+        return self.sizes[site]
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., T, 1] -> [..., T, E]."""

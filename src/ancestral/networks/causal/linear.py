@@ -18,9 +18,9 @@ __all__ = ["LinearCausal"]
 class LinearCausal(CausalNetwork):
     r"""features_t = b_t + \sum_{s<t} W_{ts} e(x_s) + U_t c.
 
-    With a Bernoulli head this is the fully visible sigmoid belief network: logistic regression of each site on those before it. All sites
-    are one product with a strictly lower triangular matrix; a step adds one column of it, so
-    that a sample costs what a pass costs.
+    With a Bernoulli head this is the fully visible sigmoid belief network: logistic regression of
+    each site on those before it. All sites are one product with a strictly lower triangular
+    matrix; a step adds one column of it, so that a sample costs what a pass costs.
 
     Args:
         num_sites: T.

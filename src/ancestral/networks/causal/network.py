@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ancestral.core.errors import IncompatibleChoices, OptionError, ShapeError
+from ancestral.core.native_draw import NativeDraw
 
 __all__ = ["CausalNetwork", "Prefix", "State", "check_context", "checked_order", "raster_order"]
 
@@ -103,6 +104,42 @@ class CausalNetwork(nn.Module, ABC):
             hint="order-agnostic models (made with several orders, eonade) can change theirs",
         )
 
+    def with_length(self, num_sites: int) -> CausalNetwork:
+        """The same weights for another number of sites, where they allow for that.
+
+        Raises:
+            IncompatibleChoices: the network was made for one length.
+        """
+        del num_sites
+        raise IncompatibleChoices(
+            f"{type(self).__name__} was made for sequences of {self.num_sites} sites",
+            hint="wavenet, whose weights are the same at each site, can change its length",
+        )
+
+    def generate(
+        self, draw: NativeDraw, uniforms: Tensor, context: Tensor | None = None
+    ) -> Tensor | None:
+        """All sites drawn by one native kernel; None where there is none, as here.
+
+        What it gives is what steps and draws one after the other give, up to rounding: a fast
+        path for samplers, on the CPU, without gradients.
+
+        Args:
+            draw: of one site, whichever it is.
+            uniforms: [batch, T, num_uniforms], as stored.
+            context: of the batch.
+
+        Returns:
+            [batch, T, W], as stored; or None.
+        """
+        del draw, uniforms, context
+        return None
+
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """Of one context: (context_size,), or (T, context_size) where each site has its own."""
+        return (self.context_size,)
+
     @property
     def has_cached_step(self) -> bool:
         """Whether a step costs less than a pass."""
@@ -170,8 +207,16 @@ def checked_order(order: Sequence[int] | Tensor | None, num_sites: int) -> Tenso
     return found.clone()
 
 
-def check_context(context: Tensor | None, context_size: int, batch_size: int) -> None:
+def check_context(
+    context: Tensor | None, context_size: int, batch_size: int, num_sites: int | None = None
+) -> None:
     """Refuse a context that a network of `context_size` cannot use.
+
+    Args:
+        context: what came.
+        context_size: 0 if the network takes none.
+        batch_size: of the values.
+        num_sites: T, if each site has a context of its own; None if they share one.
 
     Raises:
         ShapeError: its shape is another, it is missing, or there should be none.
@@ -183,13 +228,12 @@ def check_context(context: Tensor | None, context_size: int, batch_size: int) ->
                 hint="this model was built without a context",
             )
         return
+    sites = [] if num_sites is None else [num_sites]
+    expected = [batch_size, *sites, context_size]
     if context is None:
         raise ShapeError(
-            f"expected a context of shape [{batch_size}, {context_size}], got none",
+            f"expected a context of shape {expected}, got none",
             hint="this model is conditional: say what on",
         )
-    if context.shape[0] != batch_size or context.shape[-1] != context_size:
-        raise ShapeError(
-            f"expected a context of shape [{batch_size}, {context_size}], "
-            f"got {list(context.shape)}"
-        )
+    if list(context.shape) != expected:
+        raise ShapeError(f"expected a context of shape {expected}, got {list(context.shape)}")

@@ -1,0 +1,34 @@
+"""The embedding of rows, whatever kind of model and posterior it comes from."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ancestral.core import Batch, NotExact
+from ancestral.inference.posteriors import ParametricPosterior, Posterior
+from ancestral.models import Autoencoder, LatentVariableModel
+
+__all__ = ["codes_of"]
+
+_DRAWS_FOR_A_MEAN = 100
+
+
+@torch.no_grad()
+def codes_of(model: nn.Module, posterior: Posterior | None, batch: Batch) -> Tensor:
+    """The means of q(z | x), or an autoencoder's codes: [rows, latent].
+
+    Raises:
+        NotExact: the model has no latent variables.
+    """
+    if isinstance(model, Autoencoder):
+        return model.encode(batch)
+    if not isinstance(model, LatentVariableModel) or posterior is None:
+        raise NotExact(
+            f"{type(model).__name__} has no latent variables to encode into",
+            hint="latent-variable models have: `vae`, `ppca`",
+        )
+    adapted = posterior.adapted(model, batch)
+    if not isinstance(adapted, ParametricPosterior):
+        return adapted.draw(model, batch, _DRAWS_FOR_A_MEAN).z.mean(0)
+    return adapted.distribution(model, batch).mean

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["coloured_text"]
 
 _COLUMNS = 52  # characters of a line: as many as stand side by side in letters of TEXT_SIZE
+_SPACE = 2  # characters between columns of short lines
 _LINE = 0.235  # inches
 _MARGIN = 0.75  # inches, for the scale below
 _DARKEST = 0.7  # of the colour map, so that ink is read on all of it
@@ -26,7 +27,8 @@ def coloured_text(
 ) -> Figure:
     """Symbols in reading order, each on a ground whose colour is its value.
 
-    Line breaks are shown, and made; longer lines go on in the next.
+    Line breaks are shown, and made; longer lines go on in the next. Where all lines are short,
+    they stand in columns.
 
     Args:
         symbols: characters, or words with the space after them.
@@ -39,7 +41,7 @@ def coloured_text(
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Rectangle
 
-    places, num_lines = _places(symbols)
+    places, num_lines = _in_columns(*_places(symbols))
     figure = new_figure(_MARGIN + _LINE * num_lines)
     axes = figure.subplots()
     shades = colormaps["OrRd"](np.linspace(0, _DARKEST, 256))
@@ -90,6 +92,18 @@ def _places(symbols: Sequence[str]) -> tuple[list[tuple[int, int, str]], int]:
         if "\n" in symbol:
             line, column = line + 1, 0
     return places, line + 1
+
+
+def _in_columns(
+    places: list[tuple[int, int, str]], num_lines: int
+) -> tuple[list[tuple[int, int, str]], int]:
+    """The same lines, from top to bottom in as many columns as there is room for."""
+    longest = max((column + len(shown) for _, column, shown in places), default=0) + _SPACE
+    height = -(-num_lines // max(1, (_COLUMNS + _SPACE) // longest))
+    moved = [
+        (line % height, column + line // height * longest, shown) for line, column, shown in places
+    ]
+    return moved, height
 
 
 def _shown(letter: str) -> str:

@@ -44,7 +44,12 @@ def made(
             of training rows.
         order_seed: of random orders.
     """
-    given = {"dropout": dropout, "l2": l2, "components": components}
+    given = {
+        "dropout": dropout,
+        "l2": l2,
+        "components": components,
+        "num_orders": num_orders,
+    }
     options = resolved_made(spec, MEDIUM_ROWS, given)
     _check(num_orders, num_masks, num_layers)
     head = cell_sites(spec, likelihood, options["components"])
@@ -70,13 +75,15 @@ def resolved_made(spec: Specification, num_rows: int, options: dict[str, Any]) -
     """Options that follow from the size of the data.
 
     The fewer rows there are for each cell, the more units are dropped, and the narrower is the
-    Gaussian prior over weights that the penalty stands for; its share falls as 1 / rows.
+    Gaussian prior over weights that the penalty stands for; its share falls as 1 / rows. Several
+    orders, whose weights are the same, leave each of them less to overfit with.
     """
     rows_per_cell = num_rows / spec.num_dims
     few, many = rows_per_cell < 20, rows_per_cell >= 200
+    narrow = few and options["num_orders"] == 1
     values = {
         "dropout": 0.5 if few else 0.2 if many else 0.4,
-        "l2": (15.0 if few else 3.0) / num_rows,
+        "l2": (15.0 if narrow else 3.0) / num_rows,
         "components": min(10, 1 + num_rows // 500),
     }
     return options | {name: v for name, v in values.items() if options[name] is None}

@@ -48,12 +48,13 @@ def line(row: Row, folder: Path, minutes_scale: float) -> str:
     each = ""
     if "per_symbol" in result:
         each = f", {result['per_symbol']['nats']:.4f} a symbol"
+    bits = result.get("bits_per_dim")
     name = " ".join((f"`{recipe}`, {data}", *rest))
     return (
         f"| {name} | {log_p['value']:.2f} ± {log_p['std_error']:.2f}{each} "
         f"| {valid['log_prob']['value']:.2f} "
         f"| {log_p['kind'].replace('_', ' ')} | {log_p.get('samples') or ''} "
-        f"| {result['bits_per_dim']:.3f} | {minutes:.1f} | {row.published} |"
+        f"| {'' if bits is None else f'{bits:.3f}'} | {minutes:.1f} | {row.published} |"
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from scipy.stats import chi2
 
-from ancestral.applications import impute
+from ancestral.applications import ParticleFilter, impute
 from ancestral.core import Batch, DataError, IncompatibleChoices, NotExact, OptionError
 from ancestral.distributions import Categorical, Product, SiteHead, site_head
 from ancestral.models import BayesNet, ChowLiuTree, HillClimbing
@@ -117,17 +117,103 @@ def test_gradients_of_marginalised_log_p():
 
 
 def test_dense_graphs_are_refused_with_a_hint_and_imputed_by_particles():
-    num = 26
-    pairs = list(itertools.combinations(range(num), 2))
-    children = num + len(pairs)
-    graph = [()] * num + pairs  # a child of each pair: known, it ties all parents together
-    net = a_net(graph, [2] * children)
+    net, num = a_dense_net()
     x = net.sample(2)
-    seen = torch.ones(2, children, dtype=torch.bool)
+    seen = torch.ones(2, x.shape[1], dtype=torch.bool)
     seen[:, :num] = False
     with pytest.raises(NotExact, match=r"the graph is too dense\n\nhint: .*chow_liu"):
         net.log_prob(x, observed=seen)
     assert "sequential Monte Carlo" in impute(net, Batch(x, seen), 5).method
+
+
+def a_dense_net() -> tuple[BayesNet, int]:
+    """Bits, and a child of each pair of them: known, it ties all together."""
+    num = 26
+    pairs = list(itertools.combinations(range(num), 2))
+    return a_net([()] * num + pairs, [2] * (num + len(pairs))), num
+
+
+def test_only_the_patterns_that_are_too_dense_take_particles():
+    net, num = a_dense_net()
+    x = net.sample(4)
+    seen = torch.ones(4, x.shape[1], dtype=torch.bool)
+    seen[0, :num] = False  # all parents below known children
+    seen[1, num:] = False  # the known come first
+    seen[2, :3] = False
+    seen[3, 1:] = False  # nothing is below what is missing
+    found = impute(net, Batch(x, seen), 20, particles=ParticleFilter(30, num_moves=2))
+    exactly = [method.startswith("exactly") for method in found.methods]
+    assert exactly == [False, True, True, True]
+    with torch.no_grad():
+        terms = net.log_prob_sites(x)
+    assert float(found.log_evidence.value[1]) == pytest.approx(float(terms[1, :num].sum()))
+    assert float(found.log_evidence.value[3]) == pytest.approx(float(terms[3, 0]))
+    given = seen.unsqueeze(1).expand_as(found.samples)
+    assert torch.equal(found.samples[given], x.unsqueeze(1).expand_as(found.samples)[given])
+
+
+def test_what_nothing_known_lies_below_needs_no_sums(monkeypatch):
+    """Chi-square of the draws against enumeration; fails by chance once in 10,000."""
+    net = a_net(LOOPS)
+    x = net.sample(1)
+    seen = torch.tensor([[False, False, True, False, False, False]])
+    states = states_of(SIZES)
+    with torch.no_grad():
+        log_prob = net.log_prob(states)
+        expected = net.log_prob(x, observed=seen)
+    # the sums over 0 and 1 remain: 6 terms; those over the loop 1, 2, 3 would be more
+    monkeypatch.setattr("ancestral.models.bayes_net.model._EASY_CELLS", 0)
+    monkeypatch.setattr("ancestral.models.bayes_net.model._MOST_CELLS", 6)
+    torch.testing.assert_close(net.log_prob(x, observed=seen), expected)
+    with pytest.raises(NotExact, match="too dense"):
+        net.marginals(x, seen)
+    num = 6000
+    found = impute(net, Batch(x, seen), num, seed=1)
+    assert found.method.startswith("exactly, by sums")
+    torch.testing.assert_close(found.log_evidence.value, expected.detach())
+    agrees = states[:, 2] == x[0, 2]
+    mass = torch.where(agrees, (log_prob - log_prob[agrees].logsumexp(0)).exp(), 0.0) * num
+    base = torch.tensor([1, *SIZES[:0:-1]]).cumprod(0).flip(0)
+    count = torch.bincount((found.samples[0].long() * base).sum(1), minlength=len(states))
+    common = mass > 5
+    assert int(count[~agrees].sum()) == 0
+    statistic = float(((count - mass).square() / mass)[common].sum())
+    assert statistic < chi2.isf(1e-4, int(common.sum()))
+
+
+def test_no_rows_have_no_log_p():
+    net = a_net(TREE)
+    none = torch.zeros(0, 6)
+    assert net.log_prob(none, observed=none.bool()).shape == (0,)
+
+
+def test_the_sums_of_one_row_are_bounded_together(monkeypatch):
+    net = a_net(TREE)
+    x, seen = net.sample(1), torch.zeros(1, 6, dtype=torch.bool)
+    monkeypatch.setattr("ancestral.models.bayes_net.model._MOST_IN_ALL", 20)
+    with pytest.raises(NotExact, match="in all"):
+        net.marginals(x, seen)
+
+
+@pytest.mark.parametrize("wrong", [3.0, 7.0, -1.0, 0.5, float("nan")])
+def test_codes_that_no_table_has_are_refused_where_they_are_observed(wrong):
+    net = a_net(TREE)
+    x = net.sample(2)
+    x[1, 1] = wrong
+    seen = torch.ones(2, 6, dtype=torch.bool)
+    message = r"expected codes from 0 to 2 in column 1, got .*\n\nhint: .*missing"
+    for ask in (
+        lambda: net.log_prob(x),
+        lambda: net.log_prob(x, observed=seen),
+        lambda: net.marginals(x, seen),
+        lambda: impute(net, Batch(x, seen), 3),
+        lambda: net.fit_batches(lambda: [Batch(x)]),
+    ):
+        with pytest.raises(DataError, match=message):
+            ask()
+    seen[1, 1] = False
+    assert net.log_prob(x, observed=seen).isfinite().all()
+    assert impute(net, Batch(x, seen), 3).log_evidence.kind == "exact"
 
 
 def test_the_tree_is_the_one_of_scipy():

@@ -11,8 +11,9 @@ import pytest
 import torch
 from case import Case, all_states
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from ancestral.core import IncompatibleChoices, ShapeError
+from ancestral.core import AncestralError, IncompatibleChoices, ShapeError
 from ancestral.core.pytrees import clone, select
 from ancestral.models.autoregressive import (
     AutoregressiveModel,
@@ -240,6 +241,117 @@ def test_training_mode_is_refused(case):
     model = case.model().train()
     with pytest.raises(IncompatibleChoices, match="eval"):
         model.sample(2, case.context(model, 2))
+
+
+@named(CASES)
+def test_a_batch_may_have_no_rows(case):
+    model = case.model()
+    x, context = case.values(model, 0), case.context(model, 0)
+    features = model.network(model.to_sites(x), context)
+    assert features.shape == (0, model.network.num_sites, model.network.num_features)
+    log_prob = model.log_prob(x, context)
+    assert log_prob.shape == (0,)
+    log_prob.sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in model.parameters())
+
+
+@named(CASES)
+def test_noise_and_values_of_another_type_change_nothing(case):
+    """Double noise and double values for a model in single precision."""
+    model = case.model().float()
+    uniforms = model.uniforms(4)
+    context = case.context(model, 4)
+    context = None if context is None else context.float()
+    values = model.to_sites(case.values(model, 4).float())
+    truncation = None if case.num_codes is None else Truncation(top_k=2)
+    for method in SamplingMethod:
+        if method is SamplingMethod.ROW_JACOBI and not isinstance(model.network, Blockwise):
+            continue
+        for given in (None, truncation):
+            one, other = (
+                model.draw(noise, context, method=method, truncation=given)
+                for noise in (uniforms, uniforms.double())
+            )
+            assert other.x.dtype is torch.float32
+            assert torch.equal(one.x, other.x)
+            assert one.num_passes == other.num_passes
+
+    def forced(values):
+        terms = []
+
+        def choose(t, index, site, features):
+            terms.append(site.log_prob(features, values[:, index].float()))
+            return values[:, index]
+
+        decode(model.network, model.head, 4, choose, context)
+        return torch.stack(terms)
+
+    assert torch.equal(forced(values), forced(values.double()))
+
+
+@named(CASES)
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_passes_steps_and_draws_inside_an_autocast(case, native, monkeypatch):
+    """bfloat16 has 8 bits: features agree to a few hundredths of the largest."""
+    monkeypatch.setenv("ANCESTRAL_NATIVE", native)
+    model = case.model().float()
+    network, rows = model.network, 5
+    x = model.to_sites(case.values(model, rows).float())
+    context = case.context(model, rows)
+    context = None if context is None else context.float()
+    with torch.no_grad():
+        exact = network(x, context)
+        # an end makes features certain, which is far from the others
+        scale = float(exact[exact.abs() < 1000].abs().max())
+        with torch.autocast("cpu", torch.bfloat16):
+            parallel = network(x, context).float()
+            state, prev = network.init_state(rows, context), None
+            stepped = torch.zeros_like(exact)
+            for t, index in enumerate(network.order.tolist()):
+                features, state = network.step(state, t, prev)
+                stepped[:, index], prev = features, x[:, index]
+            for method in SamplingMethod:
+                if method is SamplingMethod.ROW_JACOBI and not isinstance(network, Blockwise):
+                    continue
+                drawn = model.draw(model.uniforms(rows), context, method=method)
+                assert drawn.x.dtype is torch.float32
+                assert drawn.x.isfinite().all()
+    torch.testing.assert_close(parallel, exact, rtol=0.05, atol=0.05 * scale)
+    torch.testing.assert_close(stepped, exact, rtol=0.05, atol=0.05 * scale)
+
+
+@named(CASES)
+def test_weights_of_another_order_are_refused_unless_they_bring_it(case):
+    model = case.model()
+    x, context = case.values(model, 3), case.context(model, 3)
+    before = model.log_prob_sites(x, context)
+    model.load_state_dict(model.state_dict())
+    assert torch.equal(model.log_prob_sites(x, context), before)
+    state = model.state_dict()
+    state["network.order"] = state["network.order"].roll(1)
+    try:
+        model.load_state_dict(state)
+    except AncestralError:
+        return
+    assert torch.equal(model.network.order, state["network.order"])
+    expected = model.with_order(state["network.order"]).log_prob_sites(x, context)
+    assert torch.equal(model.log_prob_sites(x, context), expected)
+    assert not torch.equal(expected, before)
+
+
+class _NoComparison(TorchDispatchMode):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func is not torch.ops.aten.equal.default
+        return func(*args, **(kwargs or {}))
+
+
+@named(CASES)
+def test_a_pass_does_not_wait_to_compare_orders(case):
+    model = case.model()
+    x = model.to_sites(case.values(model, 3))
+    context = case.context(model, 3)
+    with _NoComparison():
+        model.network(x, context)
 
 
 def _trained(case: Case, rows_of, num_steps: int) -> AutoregressiveModel:

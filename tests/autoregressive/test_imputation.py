@@ -10,11 +10,12 @@ from case import Case
 from test_contract import ENUMERABLE, enumerated, named
 
 from ancestral.applications import Imputation, ParticleFilter, impute
+from ancestral.applications.ordered_imputing import impute_in_order
 from ancestral.applications.particles import metropolis_moves
 from ancestral.core import Batch, OptionError, ShapeError
-from ancestral.distributions import Bernoulli, Normal, site_head
+from ancestral.distributions import Bernoulli, Categorical, Normal, site_head
 from ancestral.models import AutoregressiveModel
-from ancestral.networks.causal import LinearCausal, Plain
+from ancestral.networks.causal import NADE, LinearCausal, Plain
 
 ROWS, SAMPLES = 48, 64
 SETTINGS = ParticleFilter(num_particles=SAMPLES, num_moves=6)
@@ -39,23 +40,12 @@ def enumerated_posterior(case: Case, model, x, seen, context):
     what is seen. So its weight w / p(seen) has mean 1 and mean square E[w] / p(seen) under the
     posterior; rare completions of great weight, which a sample may well lack, count in that.
     """
-    other = model
     first = seen.reshape(model.network.num_sites, -1).all(1)
     found = None if context is None else context[:1]
-    order = model.network.order
-    try:
-        reordered = model.with_order(order[torch.argsort(~first[order], stable=True)])
-        # a model of any order answers under the one that it is asked in
-        other = reordered.eval() if not hasattr(model, "conditioned") else model
-    except Exception:
-        pass
-    in_order = first[order]
-    if bool((in_order[1:] <= in_order[:-1]).all()):
-        other = model
     states, _, _ = enumerated(case, model)
     given = None if found is None else found.expand(len(states), -1)
     with torch.no_grad():
-        terms = other.log_prob_sites(states, given)
+        terms = model.log_prob_sites(states, given)
     agrees = ((states == x[0]) | ~seen).flatten(1).all(1)
     log_prob, known = terms[agrees].sum(1), terms[agrees][:, first].sum(1)
     value = log_prob.logsumexp(0)
@@ -249,3 +239,35 @@ def test_parts_join_in_the_order_of_rows():
     assert exactly == [True, False, True, False]
     assert found.method.startswith("2 rows ")
     assert isinstance(Imputation.concatenate([found, found]), Imputation)
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_values_of_another_type_change_nothing(native, monkeypatch):
+    monkeypatch.setenv("ANCESTRAL_NATIVE", native)
+    network = NADE(6, 1, Plain(), 5).float().eval()
+    head = site_head(Bernoulli((6,)), 6)
+    x, seen = torch.randint(2, (4, 6, 1)), torch.rand(4, 6, 1) < 0.5
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        torch.manual_seed(0)
+        found.append(ParticleFilter(30)(network, head, x.to(dtype), seen, 30))
+    assert torch.equal(found[0].log_evidence, found[1].log_evidence)
+    assert torch.equal(found[0].sites, found[1].sites)
+
+
+def test_rows_at_a_time_follow_from_what_a_completion_takes(monkeypatch):
+    """6 sites of 10 features and 20 completions are 1,200 numbers a row."""
+    sizes = []
+
+    def spy(model, batch, num_samples, settings):
+        sizes.append(len(batch))
+        return impute_in_order(model, batch, num_samples, settings)
+
+    network = LinearCausal(6, 10, Plain())
+    model = AutoregressiveModel(network, site_head(Categorical((6,), 10), 6), (6,)).eval()
+    seen = torch.zeros(5, 6, dtype=torch.bool)
+    monkeypatch.setattr("ancestral.applications.imputing.impute_in_order", spy)
+    monkeypatch.setattr("ancestral.applications.imputing._NUMBERS", 2 * 1200)
+    found = impute(model, Batch(torch.zeros(5, 6), seen), 20, particles=ParticleFilter(2))
+    assert sizes == [2, 2, 1]
+    assert len(found) == 5

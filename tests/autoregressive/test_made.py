@@ -92,11 +92,76 @@ def test_connectivities_differ_and_orders_decide_which():
     assert torch.equal(degrees[0].sort().values, degrees[1].sort().values)
 
 
+def test_masks_made_without_gradients_serve_a_gradient_later():
+    network = _network()
+    x = torch.zeros(2, 7, 1)
+    network.wiring._masks.clear()
+    with torch.inference_mode():
+        network(x)
+    network(x).sum().backward()
+    assert network.direct.grad is not None
+
+
+def test_masks_of_many_orders_take_bounded_memory(monkeypatch):
+    """Those made last are kept, however large; the others as long as there is room."""
+
+    def kept(bytes_at_most):
+        monkeypatch.setattr("ancestral.networks.causal.degrees._MOST_BYTES", bytes_at_most)
+        network = _network(orders=random_orders(7, 6))
+        for order in [*network._wirings, *random_orders(7, 20)]:
+            view = network.with_order(order)
+            assert len(view(torch.zeros(2, 7, 1))) == 2
+            assert view.wiring._masks
+        return len(network._kept_masks._made), network
+
+    many, network = kept(1 << 20)
+    one = sum(mask.nbytes for mask in network.wiring.masks(network.direct))
+    assert many >= 26
+    assert kept(1)[0] == 1
+    assert 1 < kept(4 * one)[0] < 10
+
+
 def test_only_networks_of_several_orders_take_others():
     with pytest.raises(IncompatibleChoices, match="made for one order"):
         _network().with_order(ORDER)
     view = _network(orders=random_orders(7, 2)).with_order(ORDER)
     assert view.order.tolist() == ORDER
+
+
+@pytest.mark.parametrize("connectivities", [1, 2])
+def test_orders_and_their_connectivities_are_loaded_with_the_weights(connectivities):
+    """The same orders in other places would go with other connectivities."""
+    orders = random_orders(7, 4)
+    options = {"num_connectivities": connectivities}
+    saved = OrderEnsemble(_model(_network(orders=orders, **options)), orders)
+    x = torch.randint(2, (5, 7)).double()
+    every = [*orders, torch.tensor(ORDER)]  # one that it was not built for
+    expected = [saved.with_order(order).log_prob(x) for order in every]
+    for others in (orders[[0, 2, 1, 3]], orders.flip(0), random_orders(7, 4, seed=3)):
+        loaded = OrderEnsemble(_model(_network(orders=others, **options)), others)
+        loaded.load_state_dict(saved.state_dict())
+        assert torch.equal(loaded.log_prob(x), saved.log_prob(x))
+        for order, value in zip(every, expected, strict=True):
+            assert torch.equal(loaded.with_order(order).log_prob(x), value)
+        assert torch.equal(loaded.model.log_prob(x), saved.model.log_prob(x))
+
+
+def test_a_view_loads_its_own_state():
+    view = _network(orders=random_orders(7, 4), num_connectivities=2).with_order(ORDER)
+    x = torch.randint(2, (5, 7, 1)).double()
+    before = view(x)
+    view.load_state_dict(view.state_dict())
+    assert view.order.tolist() == ORDER
+    assert torch.equal(view(x), before)
+
+
+def test_weights_of_another_order_or_length_are_refused():
+    state = _network(orders=[ORDER]).state_dict()
+    with pytest.raises(IncompatibleChoices, match=r"order \[0, 1.*got those .*\[4, 1.*\n\nhint"):
+        _network().load_state_dict(state)
+    other = MaskedDense(9, 1, Plain(), hidden_sizes=(4,))
+    with pytest.raises(IncompatibleChoices, match=r"9 sites in the order \[0, .*, \.\.\.\].*7"):
+        other.load_state_dict(state)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +322,7 @@ def test_a_table_has_no_weights_for_padding():
 
 
 def test_defaults_follow_from_the_number_of_rows():
-    asked = {"dropout": None, "l2": None, "components": None}
+    asked = {"dropout": None, "l2": None, "components": None, "num_orders": 1}
     few = resolved_made(_columns(), 40, asked)
     many = resolved_made(_columns(), 1_000_000, asked)
     assert few["dropout"] > many["dropout"]

@@ -33,6 +33,7 @@ from ancestral.networks.causal import (
     NADE,
     RNADE,
     Activation,
+    DirectOrderAgnosticNADE,
     LinearCausal,
     OneHot,
     OrderAgnosticNADE,
@@ -172,6 +173,39 @@ def test_steps_of_both_implementations_agree(monkeypatch):
     monkeypatch.setattr(nade, "fits_native", lambda *_: False)
     with torch.no_grad():
         torch.testing.assert_close(run(), first, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_steps_take_values_of_any_type(native, monkeypatch):
+    """The kernel reads memory, and would take the bytes of doubles for single numbers."""
+    monkeypatch.setenv("ANCESTRAL_NATIVE", native)
+    network = NADE(4, 1, Plain(), 5).float().eval()
+    values = torch.randn(3, 4, 1)
+
+    def run(values):
+        state, prev, found = network.init_state(3), None, []
+        with torch.no_grad():
+            for t in range(4):
+                features, state = network.step(state, t, prev)
+                found.append(features)
+                prev = values[:, t]
+        return torch.stack(found)
+
+    assert torch.equal(run(values.double()), run(values.float()))
+
+
+def test_a_view_of_direct_connections_has_the_order_in_both_parts():
+    order = [2, 0, 3, 1]
+    inner = OrderAgnosticNADE(4, 1, Plain(), hidden_sizes=[5, 5])
+    network = DirectOrderAgnosticNADE(inner)
+    view = network.with_order(order)
+    assert view.order.tolist() == view.network.order.tolist() == order
+    assert not view.is_raster
+    assert network.is_raster
+    assert network.network is inner
+    assert inner.is_raster
+    assert view.network.weight is inner.weight
+    assert view.with_order(range(4)).is_raster
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

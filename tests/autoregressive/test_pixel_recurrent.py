@@ -1,5 +1,8 @@
 """PixelRNN: the fronts, their gradients, the compiled kernels, and what the parts promise."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +43,25 @@ def pixel_by_pixel(inputs, weight, bias, wavefront, neighbours, own):
         states[i, j] = f * before + i_ * gates[:, :, :, 3].tanh().flatten(2)
         hidden[i, j] = o * states[i, j].tanh()
     return torch.stack([hidden[divmod(pixel, width)] for pixel in pixels], 1)
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_what_was_not_differentiated_is_forgotten(native, monkeypatch):
+    """A pass whose gradient nobody takes, such as one that an exception ends."""
+    monkeypatch.setenv("ANCESTRAL_NATIVE", native)
+    weight = torch.randn(2, 2 + 6, 1, 4, 3, requires_grad=True)
+    bias = torch.zeros(2, 1, 4, 3)
+    gc.disable()  # which would find cycles
+    try:
+        hidden = wavefront_lstm(torch.randn(2, 12, 3, 2), weight, bias, Wavefront.diagonals(3, 4))
+        node, kept = hidden.grad_fn, weakref.ref(hidden)
+        assert node.cells.hidden.data_ptr() == hidden.data_ptr()
+        cells = weakref.ref(node.cells)
+        del node, hidden
+        assert kept() is None
+        assert cells() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("native", ["0", "1"])

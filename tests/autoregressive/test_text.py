@@ -8,8 +8,9 @@ from case import all_states, randomized
 from torch import nn
 
 from ancestral.core import IncompatibleChoices, OptionError
+from ancestral.core.native import compiled
 from ancestral.core.products import Product
-from ancestral.distributions import Categorical, site_head
+from ancestral.distributions import Categorical, native_draw, site_head
 from ancestral.models.autoregressive import (
     AutoregressiveModel,
     SamplingMethod,
@@ -19,6 +20,8 @@ from ancestral.models.autoregressive import (
 from ancestral.networks.causal import (
     CausalTransformer,
     Cell,
+    Conditioning,
+    DilatedConvolutional,
     OneHot,
     RecurrentCausal,
     UntilEnd,
@@ -180,6 +183,48 @@ def test_what_follows_an_end_is_drawn_as_ends(method):
     assert 20 < int(ended[:, 1].sum()) < 280  # some end early, and some do not
 
 
+def test_a_sequence_may_be_one_symbol():
+    model = _model(UntilEnd(_recurrent(1), END))
+    with torch.no_grad():
+        mass = model.log_prob(all_states(3, (1,))).exp().sum()
+    assert abs(float(mass) - 1) < 1e-12
+
+
+def _ended_wavenet(num_sites=4, **options) -> UntilEnd:
+    network = DilatedConvolutional(
+        num_sites, 3, OneHot(3), dilations=(1, 2), channels=4, skip_channels=5, **options
+    )
+    return UntilEnd(network, END)
+
+
+@pytest.mark.skipif(compiled("int one(void) { return 1; }") is None, reason="needs a C compiler")
+def test_whole_sequences_of_one_kernel_end_as_those_of_steps():
+    model = _model(_ended_wavenet())
+    uniforms = model.uniforms(300)
+    rule = native_draw(model.head)
+    assert rule is not None
+    drawn = model.network.generate(rule, uniforms)
+    expected = model.draw(uniforms, method=SamplingMethod.NAIVE).x
+    assert torch.equal(drawn.squeeze(-1), expected)
+    assert 20 < int((expected[:, 0] == END).sum()) < 280
+    assert _ended().network.generate(rule, uniforms) is None
+
+
+def test_what_an_ended_network_can_do_is_what_its_inner_one_can():
+    network = _ended_wavenet(context_size=2, conditioning=Conditioning.LOCAL).eval()
+    assert network.context_shape == (4, 2)
+    assert network.step_products == network.network.step_products
+    short = _recurrent(4)
+    assert UntilEnd(short, END).step_products == short.step_products
+    longer = _model(_ended_wavenet()).with_length(6)
+    assert longer.network.num_sites == 6
+    assert longer.network.end_code == END
+    drawn = longer.sample(50)
+    assert torch.equal(drawn == END, (drawn == END).cummax(1).values)
+    with pytest.raises(IncompatibleChoices, match="made for sequences of 4 sites"):
+        UntilEnd(short, END).with_length(6)
+
+
 def test_ends_need_the_order_of_storage():
     with pytest.raises(IncompatibleChoices, match="order of storage"):
         UntilEnd(_recurrent(4, order=[1, 0, 2, 3]), END)
@@ -255,6 +300,16 @@ def test_without_a_prefix_and_within_a_window_it_is_the_sampler():
     uniforms = model.uniforms(6)
     found = continue_running(model, torch.zeros(6, 0), uniforms)
     assert torch.equal(found, model.draw(uniforms).x)
+
+
+def test_noise_and_prefixes_of_another_type_change_nothing():
+    model = _model(_recurrent(5)).float()
+    prefix = torch.randint(3, (6, 4)).double()
+    uniforms = torch.rand(6, 11, model.head.num_uniforms, dtype=torch.float32)
+    one = continue_running(model, prefix.float(), uniforms)
+    other = continue_running(model, prefix, uniforms.double())
+    assert one.dtype is other.dtype is torch.float32
+    assert torch.equal(one, other)
 
 
 def test_overlaps_that_cannot_be_are_refused():

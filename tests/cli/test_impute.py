@@ -50,6 +50,23 @@ def test_a_file_with_gaps_comes_back_whole(cli, weather, tmp_path):
     ]
 
 
+def test_the_data_of_the_run_are_filled_in_whole_and_in_order(cli, weather, tmp_path):
+    run, _, table = weather
+    answer = cli("impute", run, "--hide", 0.3, "--out", tmp_path / "all.npz")
+    assert answer.code == 0
+    assert "300 of 300 rows of weather.csv, in its order" in answer.err
+    typed = [row[:2] for row in rows_of(table)[1:]]
+    with np.load(tmp_path / "all.npz") as found:
+        data = found["data"][:, :2]
+    assert len(data) == len(typed)
+    known = ~np.isnan(data)
+    assert (data[known] == np.array(typed, dtype=float)[known]).all()
+    words = ("--split", "valid", "--hide", 0.3, "--num", 7)
+    answer = cli("impute", run, *words, "--out", tmp_path / "some.csv")
+    assert "7 of 30 rows of the valid split of weather.csv" in answer.err
+    assert len(rows_of(tmp_path / "some.csv")) == 8
+
+
 def test_draws_weights_and_evidence_are_kept(cli, weather, tmp_path):
     run, gaps, _ = weather
     words = ("--num-samples", 40, "--seed", 3)

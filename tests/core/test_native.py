@@ -101,6 +101,23 @@ def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch):
 
 
 @needs_compiler
+def test_a_user_without_a_home(monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("ANCESTRAL_CACHE")
+    monkeypatch.setattr(native.Path, "home", home)
+    assert compiled(SUM) is None
+
+
+@needs_compiler
+def test_there_is_none_while_torch_compiles(monkeypatch):
+    assert compiled(SUM) is not None
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert compiled(SUM) is None
+
+
+@needs_compiler
 def test_processes_at_once(cache):
     code = f"""
 from ancestral.core.native import compiled

@@ -52,8 +52,18 @@ def test_what_does_not_fit_is_refused():
         Conditioned(rows(), torch.zeros(9, 1), ("number",))
     with pytest.raises(DataError, match="data without labels"):
         given_labels(rows(), ("a",))
-    with pytest.raises(DataError, match="got one with number 2"):
-        given_labels(rows(2, np.array([0, 2])), ("a", "b"))
+    for wrong in (2, -1):
+        with pytest.raises(DataError, match=f"classes a, b, got '{wrong}'\n\nhint"):
+            given_labels(rows(2, np.array([0, wrong])), ("a", "b"))
+
+
+def test_classes_are_matched_by_name():
+    source = rows(3, np.array([0, 1, 0]))
+    expected = torch.tensor([[0.0, 1], [1, 0], [0, 1]])
+    assert torch.equal(given_labels(source, ("a", "b"), ("b", "a")).context, expected)
+    assert torch.equal(given_labels(source, ("1", "0"), ()).context, expected)
+    with pytest.raises(DataError, match="got 'c'"):
+        given_labels(source, ("a", "b"), ("a", "c"))
 
 
 def test_the_specification_keeps_the_names():

@@ -82,10 +82,32 @@ def test_bytes_are_any_file(tmp_path):
 def test_words(tmp_path):
     (tmp_path / "t.txt").write_text("a rose is a rose\nis a rose\n" * 20)
     data = load_dataset(tmp_path / "t.txt", symbols="words", length=5)
-    assert data.vocabulary.symbols == ("<eos>", "a", "is", "rose")
+    assert data.vocabulary.symbols == ("<eos>", "<unk>", "a", "is", "rose")
     assert data.vocabulary.kind is Symbols.WORDS
     text = data.vocabulary.decode(data.train.text[:10])
     assert text == "a rose is a rose\nis a rose\n"
+
+
+def test_words_are_counted_in_the_training_part_only(tmp_path):
+    (tmp_path / "t.txt").write_text("a b a b c " * 20 + "once " + "new new new new " * 5)
+    data = load_dataset(tmp_path / "t.txt", symbols="words", length=4)
+    assert data.vocabulary.symbols == ("<unk>", "a", "b", "c")
+    assert data.vocabulary.decode(data.test.text) == " ".join(["<unk>"] * 13)
+    assert "training part" in data.provenance
+    whole = load_dataset(tmp_path / "t.txt", symbols="words", length=4, validation=0, test=0)
+    assert "new" in whole.vocabulary.symbols
+    assert "once" not in whole.vocabulary.symbols
+    again = load_dataset(tmp_path / "t.txt", like=data.spec, vocabulary=data.vocabulary)
+    assert again.vocabulary == data.vocabulary
+    (tmp_path / "t.txt").write_text("all words are other ones here you see")
+    with pytest.raises(DataError, match="occur twice in the training part"):
+        load_dataset(tmp_path / "t.txt", symbols="words", length=2)
+
+
+def test_characters_are_said_to_be_those_of_the_whole_file(tmp_path):
+    (tmp_path / "t.txt").write_text("abc\n" * 200)
+    for symbols in ("characters", "lines"):
+        assert "whole file" in load_dataset(tmp_path / "t.txt", symbols=symbols).provenance
 
 
 def test_rare_words_are_one_symbol():

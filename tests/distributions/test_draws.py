@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from ancestral.core.native import compiled
+from ancestral.core.native_vectors import VECTORS, number_flags
 from ancestral.distributions import (
     LIKELIHOODS,
     Bernoulli,
@@ -20,8 +25,10 @@ from ancestral.distributions import (
     SiteMixture,
     StudentT,
     ZeroInflatedNegativeBinomial,
+    site_head,
 )
 from ancestral.distributions.incomplete_beta import beta_cdf, beta_icdf
+from ancestral.distributions.native_draws import native_draw
 
 CELLS = {
     name: likelihood.build((2,), 5)
@@ -98,6 +105,67 @@ def test_quantiles_of_zero_inflated_counts_invert_their_masses():
     for value, level in zip(found.long().tolist(), u.tolist(), strict=True):
         assert cumulative[value] >= level - 1e-9
         assert value == 0 or cumulative[value - 1] < level + 1e-9
+
+
+def test_one_far_quantile_does_not_make_the_others_add_up_masses(monkeypatch):
+    """Memory would grow with cells times the counts that the slowest of them needs."""
+    head, largest = NegativeBinomial((2,)), 0
+    masses = NegativeBinomial._log_prob
+
+    def counted(self, features, x):
+        nonlocal largest
+        largest = max(largest, x.numel())
+        return masses(self, features, x)
+
+    monkeypatch.setattr(NegativeBinomial, "_log_prob", counted)
+    features = torch.zeros(1000, 2, 2)
+    features[500, 0, 1] = 12.0  # a mean of 160,000
+    u = torch.rand(1000, 2)
+    found = head.icdf(features, u)
+    assert largest < 1 << 19
+    q = stats.nbinom.ppf(u.numpy(), 1.0, 0.5)
+    q[500, 1] = stats.nbinom.ppf(float(u[500, 1]), 1.0, 1 / (1 + np.exp(12.0)))
+    np.testing.assert_array_equal(found.numpy(), q)
+    assert head.icdf(features[:0], u[:0]).shape == (0, 2)
+
+
+def test_quantiles_of_counts_take_features_of_leading_axes_that_broadcast():
+    head = Poisson((3,))
+    features, u = torch.randn(5, 1, 3), torch.rand(4, 5, 3)
+    found = head.icdf(features, u)
+    np.testing.assert_array_equal(
+        found.numpy(), stats.poisson.ppf(u.numpy(), features.squeeze(1).exp().expand(4, 5, 3))
+    )
+
+
+_DRAWS = r"""
+void draws(real *features, const real *uniforms, const double *p, real *x, long n) {
+    for (long i = 0; i < n; i++) draw(features + 2 * i, uniforms + i, p, x + i);
+}
+"""
+
+
+@pytest.mark.parametrize("minimum", [-7.0, -math.inf])
+def test_levels_drawn_in_c_are_those_of_the_head(minimum):
+    head = DiscretizedLogistic((1,), 5, minimum)
+    draw = native_draw(site_head(head, 1))
+    library = compiled(VECTORS + draw.source + _DRAWS, *number_flags(torch.float64))
+    if library is None:
+        pytest.skip("there is no compiler")
+    features = torch.randn(4000, 2)
+    features[0] = torch.nan
+    u = torch.rand(4000).clamp(1e-9, 1 - 1e-9)
+    found = torch.empty(4000)
+    parameters = (ctypes.c_double * len(draw.parameters))(*draw.parameters)
+    kept = features.clone()
+    addresses = [ctypes.c_void_p(t.data_ptr()) for t in (kept, u, found)]
+    library.draws(*addresses[:2], parameters, addresses[2], ctypes.c_long(4000))
+    expected = head.icdf(features.unsqueeze(-1), u.unsqueeze(-1)).squeeze(-1)
+    bits = [t[1:].view(torch.int64) for t in (found, expected)]
+    assert torch.equal(*bits)  # 0 is not -0
+    assert found[0].isnan()
+    assert expected[0].isnan()
+    assert {0.0, 4.0} <= set(found[1:].tolist())
 
 
 def test_extreme_uniforms_end():

@@ -9,10 +9,19 @@ import torch
 from ancestral.core import Kind, Specification
 from ancestral.data import TensorSource, TextWindows, Vocabulary
 from ancestral.distributions import Categorical, site_head
-from ancestral.evaluation import Evaluation, Material, Setting, draw_pictures, evaluate
+from ancestral.evaluation import (
+    Evaluation,
+    Material,
+    ReportContent,
+    Setting,
+    compare,
+    draw_pictures,
+    evaluate,
+    write_report,
+)
 from ancestral.evaluation.symbols import per_symbol
 from ancestral.models import AutoregressiveModel
-from ancestral.networks.causal import OneHot, RecurrentCausal, UntilEnd
+from ancestral.networks.causal import LinearCausal, OneHot, RecurrentCausal, UntilEnd
 from ancestral.plots import coloured_text
 
 LETTERS = Vocabulary(("\n", "a", "b", "c"))
@@ -50,6 +59,40 @@ def test_symbols_after_the_end_do_not_count():
     assert found.nats == pytest.approx(math.log(4), abs=1e-12)
     assert found.num_symbols == 2 + 4 + 3
     assert found.overlap is None
+
+
+def test_models_that_pay_for_the_padding_have_no_number_of_symbols():
+    assert per_symbol(_model(4), _ended()) is None
+
+
+def test_models_in_another_order_have_none_of_running_text():
+    network = LinearCausal(6, 4, OneHot(4), order=[5, 4, 3, 2, 1, 0])
+    model = AutoregressiveModel(network, site_head(Categorical((6,), 4), 6), (6,)).eval()
+    assert per_symbol(model, _running()) is None
+    assert evaluate(model, None, _running(), setting=Setting("made", "t", "test")).log_prob
+
+
+def test_bits_per_dimension_do_not_count_padding():
+    found = evaluate(_model(4, end_code=0), None, _ended(), setting=Setting("rnn", "t", "test"))
+    assert found.bits_per_dim is None
+    assert any("padded after their end" in note for note in found.notes)
+    entries = found.to_dict()
+    assert "bits_per_dim" not in entries
+    assert Evaluation.from_dict(entries).bits_per_dim is None
+    row = compare({"a": found})[0]
+    assert row.bits_per_dim is None
+    assert row.to_dict()["log_prob"] == pytest.approx(-9 * math.log(4) / 3)
+    padded = evaluate(_model(4), None, _ended(), setting=Setting("fvsbn", "t", "test"))
+    assert padded.bits_per_dim == pytest.approx(2.0)
+    assert evaluate(_model(6), None, _running(), setting=Setting("a", "t", "test")).bits_per_dim
+
+
+def test_a_report_does_without_bits_per_dimension(tmp_path):
+    found = evaluate(_model(4, end_code=0), None, _ended(), setting=Setting("rnn", "t", "test"))
+    write_report(tmp_path / "report.html", ReportContent("names", found))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Nats per symbol" in page
+    assert "Bits per dimension" not in page
 
 
 def test_data_that_are_no_text_have_no_such_number():

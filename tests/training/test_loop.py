@@ -206,6 +206,16 @@ def test_schedules(schedule, step, expected):
     assert learning_rate(config, step, 100) == pytest.approx(expected)
 
 
+def test_a_schedule_ends_with_the_time_if_that_is_over_sooner():
+    config = TrainingConfig(learning_rate=0.1, schedule="linear", max_minutes=2)
+    assert learning_rate(config, 10, 100, seconds=0) == pytest.approx(0.09)
+    assert learning_rate(config, 10, 100, seconds=60) == pytest.approx(0.05)
+    assert learning_rate(config, 80, 100, seconds=60) == pytest.approx(0.02)
+    assert learning_rate(config, 10, 100, seconds=130) == 0
+    constant = TrainingConfig(learning_rate=0.1, max_minutes=2)
+    assert learning_rate(constant, 10, 100, seconds=60) == pytest.approx(0.1)
+
+
 def test_learning_rate_warm_up():
     config = TrainingConfig(learning_rate=0.1, lr_warmup_steps=10)
     assert [learning_rate(config, s, 100) for s in (0, 4, 9, 50)] == pytest.approx(

@@ -13,7 +13,9 @@ from torch import Tensor
 from ancestral.core import Estimate, Kind, Specification
 from ancestral.core.estimate import weakest
 
-__all__ = ["Imputation"]
+__all__ = ["Imputation", "few_draws", "joined"]
+
+_POOR = 0.1  # share of the draws below which a row is warned of
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,45 @@ class Imputation:
             tuple(chain.from_iterable(p.warnings for p in parts)),
             torch.cat(marginals) if len(marginals) == len(parts) else None,
         )
+
+
+def joined(parts: list[tuple[Tensor, Imputation]]) -> Imputation:
+    """The rows of several ways, each with its numbers, in their own order again."""
+    together = Imputation.concatenate([part for _, part in parts])
+    back = torch.cat([rows for rows, _ in parts]).argsort()
+    marginals = together.exact_marginals
+    return Imputation(
+        together.samples[back],
+        together.weights[back],
+        together.observed[back],
+        together.ess[back],
+        together.log_evidence[back],
+        tuple(together.methods[i] for i in back.tolist()),
+        together.warnings,
+        None if marginals is None else marginals[back],
+    )
+
+
+def few_draws(ess: Tensor, num_draws: int, what: str, advice: str) -> tuple[str, ...]:
+    """A warning of rows whose effective number is a small share of the draws, if there are any.
+
+    Args:
+        ess: [rows].
+        num_draws: of each row.
+        what: was drawn, such as "independent particles".
+        advice: what to do about it.
+
+    Example:
+        >>> few_draws(torch.tensor([1.5, 90.0]), 100, "independent particles", "take more")
+        ('1 row rests on few independent particles: 1.5 of 100 at worst; take more',)
+    """
+    poor = int((ess < _POOR * num_draws).sum())
+    if poor == 0:
+        return ()
+    rows = "row rests" if poor == 1 else "rows rest"
+    return (
+        f"{poor:,} {rows} on few {what}: {float(ess.min()):.3g} of {num_draws} at worst; {advice}",
+    )
 
 
 def _cells_of(kind: Kind, spec: Specification, device: torch.device) -> Tensor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from ancestral.applications.imputation import Imputation
+from ancestral.applications.imputation import Imputation, few_draws
 from ancestral.core import Batch, Estimate, NotExact
 from ancestral.distributions import CellHead, Head, Product
 from ancestral.inference.evidence import summarized
@@ -15,8 +14,9 @@ from ancestral.models.exact import ExactLogProb
 
 __all__ = ["impute_latent"]
 
-_ROWS_AT_ONCE = 1000  # (sample, datum) pairs decoded together
-_POOR = 0.1
+_ROWS_AT_ONCE = 1000  # (sample, datum) pairs decoded together, at most
+_FEATURES = 1 << 24  # of them: 64 MB
+_ADVICE = "take more samples, or train on rows with gaps"
 
 
 def impute_latent(
@@ -43,7 +43,8 @@ def impute_latent(
     _require_separate_cells(model.likelihood.head)
     adapted = posterior.adapted(model, batch)
     propose = adapted.proposal(model, batch)
-    chunk = max(1, _ROWS_AT_ONCE // len(batch))
+    num_pairs = min(_ROWS_AT_ONCE, _FEATURES // model.likelihood.head.num_features)
+    chunk = max(1, num_pairs // len(batch))
     log_weights, drawn = [], []
     for first in range(0, num_samples, chunk):
         z, log_q = propose(min(chunk, num_samples - first))
@@ -73,18 +74,7 @@ def impute_latent(
         found.ess.to(dtype),
         Estimate(found.value.to(dtype), "lower_bound", std_error=found.std_error.to(dtype)),
         (said,) * len(batch),
-        _warning(found.ess, num_samples),
-    )
-
-
-def _warning(ess: Tensor, num_samples: int) -> tuple[str, ...]:
-    poor = int((ess < _POOR * num_samples).sum())
-    if poor == 0:
-        return ()
-    rows = "row rests" if poor == 1 else "rows rest"
-    return (
-        f"{poor:,} {rows} on few samples of the latent variables: {float(ess.min()):.3g} of "
-        f"{num_samples} at worst; take more samples, or train on rows with gaps",
+        few_draws(found.ess, num_samples, "samples of the latent variables", _ADVICE),
     )
 
 

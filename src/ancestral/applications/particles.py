@@ -11,7 +11,7 @@ from torch import Tensor
 from ancestral.core import IncompatibleChoices, OptionError
 from ancestral.core.pytrees import select
 from ancestral.distributions import CellSite, Site, SiteHead
-from ancestral.models.autoregressive.decoding import draw_site, one_thread, refuse_training
+from ancestral.models.autoregressive.decoding import draw_site, refuse_training, step_threads
 from ancestral.models.autoregressive.sampling import open_uniforms
 from ancestral.models.autoregressive.truncation import quantile
 from ancestral.networks.causal import CausalNetwork
@@ -81,7 +81,7 @@ class ParticleFilter:
             context: [rows, context_size] or None.
         """
         refuse_training(network)
-        with one_thread(network.device):
+        with step_threads(network, len(x) * num_particles):
             return _filtered(network, head, x, seen, num_particles, context, self.resample_below)
 
 
@@ -128,6 +128,7 @@ def _filtered(
     context: Tensor | None,
     resample_below: float,
 ) -> Particles:
+    x = x.to(network.dtype)
     num_rows, num_sites, width = x.shape
     batch, device = num_rows * num_particles, x.device
     given, known = (part.repeat_interleave(num_particles, 0) for part in (x, seen))
@@ -142,6 +143,7 @@ def _filtered(
     state, prev = network.init_state(batch, context), None
     for t, index in enumerate(network.order.tolist()):
         features, state = network.step(state, t, prev)
+        features = features.to(x.dtype)  # inside an autocast they come in another
         site = head.site(index)
         mask = known[:, index]
         if not some[index]:

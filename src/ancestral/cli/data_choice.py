@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ancestral.core import DataError, OptionError, RunError, Specification
 from ancestral.core.specification import Kind
 from ancestral.data import (
@@ -104,11 +106,13 @@ class DataChoice:
     def instead(self, name: str | None, data_dir: Path | None) -> DataChoice:
         """The same choice for other data, or for the same data in another place.
 
-        Other data need have neither labels nor the columns that were left out.
+        Other data need not have the columns that were left out, nor labels, unless each row is
+        given its own.
         """
         choice = self
         if name is not None and name != self.name:
-            choice = replace(choice, name=name, label=None, drop=())
+            label = None if self.given is None else self.label
+            choice = replace(choice, name=name, label=label, drop=())
         return choice if data_dir is None else replace(choice, data_dir=str(data_dir))
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,13 +144,34 @@ class DataChoice:
 
 def _given_labels(data: Dataset, like: Specification | None) -> Dataset:
     """The data set, each of whose rows comes with its class."""
-    names = None if like is None else like.context
-    if names is None:
-        labels = data.train.labels
-        count = 0 if labels is None else int(labels.max()) + 1
-        names = data.label_names or tuple(map(str, range(count)))
-    splits = {part: given_labels(source, names) for part, source in data.splits.items()}
+    names = _classes(data) if like is None else like.context
+    meant = data.label_names or ()  # a number means itself
+    splits = {part: given_labels(source, names, meant) for part, source in data.splits.items()}
     return replace(data, splits=splits, spec=replace(data.spec, context=names))
+
+
+def _classes(data: Dataset) -> tuple[str, ...]:
+    """Names of the classes that can be trained on.
+
+    Raises:
+        DataError: rows to validate or test are of a class without a row to train on.
+    """
+    if data.label_names is not None:
+        return data.label_names
+    found = {
+        part: set() if source.labels is None else set(np.unique(source.labels).tolist())
+        for part, source in data.splits.items()
+    }
+    trained = found["train"]
+    for part, codes in found.items():
+        strange = min(codes - trained, default=None)
+        if strange is not None:
+            raise DataError(
+                f"expected the classes of the training rows, got {strange} in {part}",
+                hint="leave its rows out, or give splits yourself in which each class has rows "
+                "to train on: an .npz with train, valid and test",
+            )
+    return tuple(map(str, sorted(trained)))
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Sampling:
             OptionError: a number is out of its range.
             IncompatibleChoices: the run cannot be drawn from in that way.
         """
+        if self.num < 1:
+            raise OptionError(f"expected at least 1 sample, got {self.num}", hint="--num 1")
         if self.length is not None and self.length < 1:
             raise OptionError(f"expected a length of at least 1, got {self.length}")
         weight = next(run.estimator.model_.parameters())

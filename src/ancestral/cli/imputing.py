@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from ancestral.applications import Imputation
+    from ancestral.cli.opened import OpenedRun
     from ancestral.data import Source
 
 __all__ = ["impute"]
@@ -41,11 +42,13 @@ def impute(
 
     Args:
         run: folder of the run; it need not have seen gaps in training.
-        data: a name or a path, with empty cells or NaN where something is missing; all rows of a
-            file, in its order. The run's own data if it is not given.
+        data: a name or a path, with empty cells or NaN where something is missing. The run's own
+            data if it is not given. All rows of a file, in its order; of data that come in
+            splits, the test split.
         out: file to write: .npz (data, completed, samples, weights, ess, log_evidence), .npy or
             .csv of the completed rows, or .png for images.
-        split: train, valid or test, of data that have splits.
+        split: train, valid or test, of data that have splits; of the run's own data, as they
+            were split for training.
         num: rows from the start; all, or 16 in a picture, if it is not given.
         num_samples: draws of each row.
         num_particles: of each row at least, where the model needs sequential Monte Carlo.
@@ -68,9 +71,8 @@ def impute(
     settings = ParticleFilter(num_particles)
     with writing(out, suffixes, overwrite=overwrite) as temporary:
         suffix = out.suffix.lower()
-        dataset = opened.data_with_gaps(data, data_dir)
-        only = next(iter(dataset.splits)) if len(dataset.splits) == 1 else "test"
-        source = dataset.split(split or only)
+        source, rows = _chosen(opened, data, split, data_dir)
+        num_rows = len(source)
         wanted = _PICTURED if num is None and suffix == ".png" else num
         source = source if wanted is None else first_rows(source, wanted)
         source = _hidden(source, hide, seed) if hide else source
@@ -99,8 +101,22 @@ def impute(
         else:
             arrays = {"data": array_of(source), "completed": filled}
             save_arrays(temporary, arrays | together.arrays())
+    print(f"{len(source):,} of {num_rows:,} rows of {rows}", file=sys.stderr)
     _tell(together)
     print(out)
+
+
+def _chosen(
+    opened: OpenedRun, data: str | None, split: str | None, data_dir: Path | None
+) -> tuple[Source, str]:
+    """The rows to fill in, and which they are, in words."""
+    # gaps are wherever they are: the run's own file is read whole, as any other file
+    name = opened.config.data.get("name") if data is None and split is None else data
+    dataset = opened.data_with_gaps(name, data_dir)
+    if split is None and len(dataset.splits) == 1:
+        return next(iter(dataset.splits.values())), f"{dataset.name}, in its order"
+    chosen = split or "test"
+    return dataset.split(chosen), f"the {chosen} split of {dataset.name}"
 
 
 def _joined(parts: list[torch.Tensor]):  # noqa: ANN202 - numpy is imported late
@@ -131,7 +147,7 @@ def _hidden(source: Source, hide: str, seed: int) -> Source:
     from ancestral.data import Masked
 
     shape = source.spec.shape
-    taken = _share_or_half(hide, source.spec.image_shape is not None)
+    taken = _share_or_half(hide, () if source.spec.image_shape is None else _HALVES)
     if isinstance(taken, str):
         height, width = shape[0] // 2, shape[1] // 2
         seen = torch.ones(len(source), *shape, dtype=torch.bool)
@@ -144,20 +160,20 @@ def _hidden(source: Source, hide: str, seed: int) -> Source:
     return Masked(source, seen)
 
 
-def _share_or_half(hide: str, is_image: bool) -> float | str:  # noqa: FBT001
+def _share_or_half(hide: str, halves: tuple[str, ...]) -> float | str:
     """What to take away."""
     from ancestral.core import OptionError
 
-    if hide in _HALVES and is_image:
+    if hide in halves:
         return hide
     try:
         share = float(hide)
     except ValueError:
         share = -1.0
     if not 0 < share <= 1:
-        halves = f", or one of {', '.join(_HALVES)}" if is_image else ""
+        others = f", or one of {', '.join(halves)}" if halves else ""
         raise OptionError(
-            f"expected --hide to be a share above 0 and at most 1{halves}, got {hide!r}",
+            f"expected --hide to be a share above 0 and at most 1{others}, got {hide!r}",
             hint="--hide 0.3 hides each cell with a chance of 0.3",
         )
     return share

@@ -69,6 +69,7 @@ def drawn_text(
 
     from ancestral.models import AutoregressiveModel, Drawn, SamplingMethod
     from ancestral.models.autoregressive import check_running, continue_running
+    from ancestral.models.autoregressive.sampling import open_uniforms
 
     model, spec, vocabulary = run.estimator.model_, run.config.spec, run.text.vocabulary
     if vocabulary is None or not isinstance(model, AutoregressiveModel):
@@ -79,23 +80,24 @@ def drawn_text(
         )
     sites, _ = check_running(model)
     known = _encoded_prompt(prompt, vocabulary)
-    length = _length(length, len(known), sites, has_end=spec.end_code is not None)
+    length = _length(length, len(known), sites, spec.end_code)
     device = model.network.device
     prefix = torch.from_numpy(known).to(device).expand(num, -1)
     shape = (num, length - len(known), model.head.num_uniforms)
     with seeded(derived_seed(seed, _PROMPTED)):
-        uniforms = torch.rand(shape, dtype=model.network.dtype, device=device)
-    text = continue_running(model, prefix, uniforms, truncation=truncation, context=context)
+        uniforms = open_uniforms(shape, model.network.dtype, device)
+    given = None if context is None else context.to(uniforms)
+    text = continue_running(model, prefix, uniforms, truncation=truncation, context=given)
     return Drawn(text.cpu(), 0, SamplingMethod.CACHED)
 
 
-def _length(asked: int | None, known: int, sites: int, *, has_end: bool) -> int:
+def _length(asked: int | None, known: int, sites: int, end_code: int | None) -> int:
     """Symbols of a sample.
 
     Raises:
         OptionError: nothing would be left to draw, or a sequence cannot be so long.
     """
-    if has_end:
+    if end_code is not None:
         if asked is not None and asked != sites:
             raise OptionError(
                 f"expected no --length, got {asked}: each sequence ends where its end is drawn",
@@ -109,7 +111,7 @@ def _length(asked: int | None, known: int, sites: int, *, has_end: bool) -> int:
     if known >= length:
         raise OptionError(
             f"expected a prompt of fewer than {length} symbols, got {known}",
-            hint="shorten the prompt" if has_end else "give a larger --length",
+            hint="give a larger --length" if end_code is None else "shorten the prompt",
         )
     return length
 

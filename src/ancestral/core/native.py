@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import torch
+
 __all__ = ["compiled"]
 
 _OPTIMISED = (
@@ -34,7 +36,11 @@ def compiled(source: str, *flags: str) -> ctypes.CDLL | None:
     (`cc`), and for `ANCESTRAL_NATIVE=0`, which switches native code off. The library is kept in
     `$ANCESTRAL_CACHE` or `~/.cache/ancestral`, under a name made of source, flags, compiler and
     processor, so that a later process only opens it; several at once are safe. A first
-    compilation takes about a quarter of a second.
+    compilation takes about a quarter of a second. A call costs next to nothing after that, so
+    that whoever makes it need not keep the library.
+
+    Inside `torch.compile` there is none: it cannot look into native code, and fuses the torch
+    operations itself.
 
     `#pragma omp` works where OpenMP is the one that torch itself runs on, and is ignored
     elsewhere; give a kernel `torch.get_num_threads()` as its `num_threads`. A call releases the
@@ -49,7 +55,7 @@ def compiled(source: str, *flags: str) -> ctypes.CDLL | None:
         >>> 6 if library is None else library.twice(3)
         6
     """
-    if os.environ.get("ANCESTRAL_NATIVE", "1") == "0":
+    if torch.compiler.is_compiling() or os.environ.get("ANCESTRAL_NATIVE", "1") == "0":
         return None
     return _library(source, flags)
 
@@ -74,8 +80,8 @@ def _library(source: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
                 return ctypes.CDLL(str(path))
             except OSError:
                 continue
-    except (OSError, subprocess.SubprocessError):
-        pass  # a full disk or a home that cannot be written to: as good as no compiler
+    except (OSError, subprocess.SubprocessError, RuntimeError):
+        pass  # a full disk, a home that cannot be written to, or none: as good as no compiler
     return None
 
 
@@ -116,4 +122,5 @@ def _processor() -> str:
 
 def _cache_folder() -> Path:
     given = os.environ.get("ANCESTRAL_CACHE")
+    # RuntimeError: a user without a home
     return (Path(given) if given else Path.home() / ".cache" / "ancestral") / "native"

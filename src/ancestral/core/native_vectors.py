@@ -44,9 +44,10 @@ static inline vec all(real x) { return (vec){0} + x; }
 static inline vec choose(wholes which, vec yes, vec no) {
     return (vec)(((wholes)yes & which) | ((wholes)no & ~which));
 }
+/* comparisons with NaN are false, so that it stays */
 static inline vec limited(vec x, real low, real high) {
-    x = choose(x > all(low), x, all(low));
-    return choose(x < all(high), x, all(high));
+    x = choose(x < all(low), all(low), x);
+    return choose(x > all(high), all(high), x);
 }
 
 static inline vec exponential(vec x) {
@@ -56,7 +57,8 @@ static inline vec exponential(vec x) {
     vec r = x - n * LOG2_HIGH - n * LOG2_LOW;
     vec p = all(TAYLOR[TERMS]);
     for (int i = TERMS - 1; i >= 0; i--) p = p * r + TAYLOR[i];
-    return (vec)((wholes)p + ((wholes)shifted << MANTISSA));
+    vec power = (vec)((wholes)p + ((wholes)shifted << MANTISSA));
+    return choose(x == x, power, x);  /* the sum of a NaN's bits need not be one */
 }
 
 /* tanh(a) sigmoid(b), with one division; the limits are where either has rounded to its end */

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from ancestral.core.errors import DataError, ShapeError
-from ancestral.core.specification import Specification
+from ancestral.core.specification import Column, Specification
 from ancestral.data.dataset import Dataset
 from ancestral.data.inference import check_fits, infer_specification, summarize
 from ancestral.data.source import Source
@@ -65,12 +65,46 @@ def _checked(source: Source, spec: Specification) -> Source:
             f"got {', '.join(sorted(source.spec.kinds))}",
             hint="load the data with like=model.spec_, or with the kind the model was trained on",
         )
+    for own, other in zip(_columns(spec), _columns(source.spec), strict=True):
+        if not _same_codes(own, other):
+            raise DataError(
+                f"expected {own.name} to be {_codes(own)}, got {_codes(other)}",
+                hint="load the data with like=model.spec_, so that codes mean what they meant",
+            )
+    if source.spec.context and source.spec.context != spec.context:
+        wanted = f"given {', '.join(spec.context)}" if spec.context else "given nothing"
+        raise DataError(
+            f"expected rows {wanted}, got rows given {', '.join(source.spec.context)}",
+            hint="the numbers that rows are given must be those of the training rows, in order",
+        )
     if source.spec.missing and not spec.missing:
         raise DataError(
             "expected complete rows, got missing cells",
             hint="the model was trained on complete rows; drop or fill the rows with gaps",
         )
     return source
+
+
+def _columns(spec: Specification) -> tuple[Column, ...]:
+    """One for each cell."""
+    if spec.columns is not None:
+        return spec.columns
+    assert spec.kind is not None
+    return (Column("each cell", spec.kind, spec.num_levels),) * spec.num_dims
+
+
+def _same_codes(own: Column, other: Column) -> bool:
+    """Whether a code means the same in both; arrays do not say what their codes mean."""
+    unsaid = own.categories is None or other.categories is None
+    same = (own.kind, own.num_levels) == (other.kind, other.num_levels)
+    return same and (unsaid or own.categories == other.categories)
+
+
+def _codes(column: Column) -> str:
+    if column.categories is not None:
+        return f"one of {', '.join(column.categories)}"
+    levels = "" if column.num_levels is None else f" from 0 to {column.num_levels - 1}"
+    return f"{column.kind}{levels}"
 
 
 def _from_frame(frame: Any, spec: Specification | None) -> Source:

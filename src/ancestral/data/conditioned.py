@@ -110,15 +110,30 @@ class Conditioned:
         return batch.with_context(self._context[batch.index].to(batch.x.dtype))
 
 
-def given_labels(source: Source, names: Sequence[str]) -> Conditioned:
+def given_labels(
+    source: Source, names: Sequence[str], label_names: Sequence[str] | None = None
+) -> Conditioned:
     """The rows, each with its class as one number for each class: 1 for its own, else 0.
+
+    Classes are matched by name, since other data may code them in another order.
 
     Args:
         source: rows with labels.
-        names: of the classes, in the order of their codes.
+        names: of the classes, in the order of their numbers.
+        label_names: what each code of a label of the source means; a code beyond them means
+            itself, as text. The names of the classes if None.
 
     Raises:
-        DataError: there are no labels, or one of them has no name.
+        DataError: there are no labels, or one of them is none of the classes.
+
+    Example:
+        >>> from ancestral.core import Kind, Specification
+        >>> from ancestral.data import TensorSource
+        >>> spec = Specification(Kind.BINARY, (2,))
+        >>> rows = TensorSource(np.zeros((2, 2), np.uint8), spec, labels=np.array([0, 1]))
+        >>> given_labels(rows, ("cat", "dog"), label_names=("dog", "cat")).context
+        tensor([[0., 1.],
+                [1., 0.]])
     """
     labels = source.labels
     if labels is None:
@@ -126,10 +141,15 @@ def given_labels(source: Source, names: Sequence[str]) -> Conditioned:
             "expected labels to condition on, got data without labels",
             hint="name the column that holds them with --label",
         )
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(names):
+    codes, which = np.unique(np.asarray(labels), return_inverse=True)
+    known = {name: number for number, name in enumerate(names)}
+    meant = names if label_names is None else label_names
+    found = [str(meant[c] if 0 <= c < len(meant) else c) for c in codes.tolist()]
+    strange = next((name for name in found if name not in known), None)
+    if strange is not None:
         raise DataError(
-            f"expected labels of the classes {', '.join(names)}, "
-            f"got one with number {int(labels.max())}"
+            f"expected labels of the classes {', '.join(names)}, got {strange!r}",
+            hint="leave out the rows of other classes, or train on rows of all of them",
         )
-    codes = F.one_hot(torch.as_tensor(labels), len(names)).to(torch.float32)
-    return Conditioned(source, codes, names)
+    numbers = np.array([known[name] for name in found], dtype=np.int64)[which.ravel()]
+    return Conditioned(source, F.one_hot(torch.from_numpy(numbers), len(names)).float(), names)

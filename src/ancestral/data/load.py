@@ -97,7 +97,8 @@ def load_dataset(
     if isinstance(drop, str):
         raise OptionError(f"expected a list of columns to drop, got the text {drop!r}")
     chosen = None if symbols is None else _member(Symbols, symbols)
-    options = ReadOptions(label, tuple(drop), length, vocabulary, chosen)
+    fractions = preparation.fractions
+    options = ReadOptions(label, tuple(drop), length, vocabulary, chosen, fractions)
     if isinstance(data, Dataset):
         return data
     if not isinstance(data, (str, Path)):

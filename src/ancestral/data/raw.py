@@ -10,6 +10,7 @@ import numpy as np
 
 from ancestral.core.errors import DataError, OptionError
 from ancestral.core.specification import Kind
+from ancestral.data.splits import Fractions
 from ancestral.data.vocabulary import Symbols, Vocabulary
 
 __all__ = ["Raw", "ReadOptions", "Rows", "coded_labels"]
@@ -23,10 +24,11 @@ class ReadOptions:
         label: the column that holds labels, in tables and `.h5ad` files.
         drop: columns to leave out, in tables.
         length: symbols of a window of text, or samples of a frame of sound; None for the
-            loader's own choice (64 symbols, 1024 samples).
+            loader's own choice (256 symbols, 64 words, 1024 samples).
         vocabulary: that of a trained model, by which text is to be coded; the text's own if
             None.
         symbols: what text is a sequence of; None for the loader's own choice.
+        fractions: of a text that validate and test: words are counted in the rest.
     """
 
     label: str | None = None
@@ -34,6 +36,7 @@ class ReadOptions:
     length: int | None = None
     vocabulary: Vocabulary | None = None
     symbols: Symbols | None = None
+    fractions: Fractions = field(default_factory=Fractions)
 
     def __post_init__(self) -> None:
         if self.length is not None and self.length < 1:

@@ -57,18 +57,27 @@ class Vocabulary:
         return Vocabulary(tuple(map(chr, range(256))), encoding="utf-8")
 
     @staticmethod
-    def of_words(words: Iterable[str], most: int = 10_000) -> Vocabulary:
+    def of_words(words: Iterable[str], most: int = 10_000, least: int = 1) -> Vocabulary:
         """The most frequent words, sorted; the others are one symbol, <unk>.
+
+        Args:
+            words: of a text.
+            most: symbols, <unk> among them.
+            least: times that a word must occur. With 2, the share of <unk> in the text is the
+                chance that a word of a text to come is new, as Good and Turing estimate it
+                (Good, 1953, The population frequencies of species, equation 9); and there is an
+                <unk> for new words, even where all known ones are frequent.
 
         Example:
             >>> Vocabulary.of_words(["a", "rose", "is", "a"], most=2).symbols
             ('<unk>', 'a')
         """
         counts = Counter(words)
-        if len(counts) <= most:
+        if least <= 1 and len(counts) <= most:
             return Vocabulary.of(counts, " ")
         counts.pop(UNKNOWN, None)
-        frequent = sorted(counts, key=lambda word: (-counts[word], word))[: most - 1]
+        known = [word for word in counts if counts[word] >= least]
+        frequent = sorted(known, key=lambda word: (-counts[word], word))[: most - 1]
         return Vocabulary.of([*frequent, UNKNOWN], " ")
 
     @property

@@ -27,7 +27,7 @@ _LEAST_MEAN = 1e-3
 _MAX_LOG_THETA = 16.0
 
 _BLOCK = 64  # counts whose masses `icdf` adds up first; four times as many each time after
-_LARGEST_BLOCK = 1 << 16
+_MOST_MASSES = 1 << 22  # at a time: 32 MB
 _LARGEST = 2.0**40  # counts beyond which masses of a double are not told apart
 
 
@@ -51,23 +51,42 @@ class CountHead(CellHead):
         """
         dtype, features = u.dtype, single(features).double()
         start, u = torch.broadcast_tensors(self._far_below(features), u.double())
-        below = torch.zeros_like(u)
-        found = torch.full_like(u, -1.0)
+        parameters = features.movedim(self.axis, -1).expand(*start.shape, self.num_parameters)
+        cells = (parameters.flatten(0, -2), start.flatten(), u.flatten())
+        parts = (cell.split(_MOST_MASSES // _BLOCK) for cell in cells)
+        found = [self._quantiles(*part) for part in zip(*parts, strict=True)]
+        return torch.cat(found).reshape(start.shape).to(dtype)
+
+    def _quantiles(self, parameters: Tensor, start: Tensor, u: Tensor) -> Tensor:
+        """Of single cells, [n]: those not found yet go on to the next block of counts.
+
+        Args:
+            parameters: [n, P].
+            start: [n], counts from which on masses are added up.
+            u: [n].
+        """
+        found = torch.empty_like(start)
+        left = torch.arange(len(start), device=start.device)
+        below = torch.zeros_like(start)
+        ones = [1] * len(self.event_shape)
         block = _BLOCK
-        while bool((found < 0).any()):
-            steps = torch.arange(block, dtype=u.dtype, device=u.device)
-            counts = start.unsqueeze(-1) + steps
-            each = self.log_prob_cells(features.unsqueeze(0), counts.movedim(-1, 0))
+        while len(left):
+            counts = start + torch.arange(block, dtype=u.dtype, device=u.device).unsqueeze(1)
+            features = parameters.unflatten(1, (-1, *ones))
+            each = self.log_prob_cells(features, counts.unflatten(1, (-1, *ones)))
+            each = each.reshape(counts.shape)
             cumulative = below + each.exp().cumsum(0)
             reached = (cumulative < u).sum(0)
-            inside = (reached < block) & (found < 0)
-            found = torch.where(inside, start + reached, found)
+            inside = reached < block
             # where rounding keeps the sum below u for good, the last mass that counts is it
-            spent = (each[-1] < -745) & (below > 0.5) & (found < 0)
-            found = torch.where(spent | ((start > _LARGEST) & (found < 0)), start, found)
-            start, below = start + block, cumulative[-1]
-            block = min(4 * block, _LARGEST_BLOCK)
-        return found.to(dtype)
+            spent = (each[-1] < -745) & (below > 0.5)
+            done = inside | spent | (start > _LARGEST)
+            found[left[done]] = torch.where(inside, start + reached, start)[done]
+            going = ~done
+            left, parameters, u = left[going], parameters[going], u[going]
+            start, below = start[going] + block, cumulative[-1][going]
+            block = min(4 * block, max(_BLOCK, _MOST_MASSES // max(1, len(left))))
+        return found
 
 
 @dataclass(frozen=True)

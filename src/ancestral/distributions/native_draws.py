@@ -46,7 +46,7 @@ static long choose_code(real *f, long num, long width, real u) {
         for (long k = 0; k < num; k++) total += f[k * width] = exp((double)(f[k * width] - most));
     }
     long k = 0;
-    for (; k < num - 1; k++) if ((reached += f[k * width]) >= u * total) break;
+    for (; k < num - 1; k++) if (!((reached += f[k * width]) < u * total)) break;
     return k;
 }
 """
@@ -66,11 +66,11 @@ static void draw_categorical(real *f, const real *u, const double *p, real *x) {
 _LOGISTIC = r"""
 /* p: width, codes, least log-scale; width is 1 */
 static void draw_logistic(real *f, const real *u, const double *p, real *x) {
-    double over = f[1] - p[2], top = p[1] - 1;
-    double log_scale = p[2] + (over > 30 ? over : log1p(exp(over)));
+    double over = f[1] - p[2], top = p[1] - 1, log_scale = f[1];
+    if (p[2] > -INFINITY) log_scale = p[2] + (over > 30 ? over : log1p(exp(over)));
     double y = f[0] + exp(log_scale) * (log(u[0]) - log1p(-u[0]));
     double level = rint((y + 1) * (top / 2));
-    x[0] = level < 0 ? 0 : level > top ? top : level;
+    x[0] = level <= 0 ? 0 : level > top ? top : level;  /* 0 for -0, and NaN for NaN */
 }
 """
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ancestral.core import IncompatibleChoices, NotExact
+from ancestral.core import IncompatibleChoices, NotExact, OptionError
+from ancestral.core.registry import nearest
 from ancestral.models import (
     Autoencoder,
     AutoregressiveModel,
@@ -17,9 +18,24 @@ from ancestral.models import (
     Truncation,
 )
 
-__all__ = ["Sampler"]
+__all__ = ["Sampler", "sampling_method"]
 
 _ROWS = 500  # that are drawn at once
+
+
+def sampling_method(name: str) -> SamplingMethod:
+    """The method of a name.
+
+    Raises:
+        OptionError: there is none.
+    """
+    names = [str(method) for method in SamplingMethod]
+    if name not in names:
+        raise OptionError(
+            f"expected method to be one of {', '.join(names)}, got {name!r}",
+            hint=nearest(str(name), names),
+        )
+    return SamplingMethod(name)
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,5 @@ class Sampler:
             noise = model.uniforms(size)
             return model.draw(noise, context, method=self.method, truncation=self.truncation)
         if isinstance(model, OrderEnsemble):
-            x = model.sample(size, context, method=self.method, truncation=self.truncation)
-            return Drawn(x, 0, self.method)
+            return model.draw(size, context, method=self.method, truncation=self.truncation)
         return Drawn(model.sample(size), 0, self.method)  # type: ignore[operator]

@@ -20,8 +20,8 @@ from ancestral.core import (
     seeded,
 )
 from ancestral.data import Conditioned, Source, as_source
-from ancestral.estimator.contexts import as_contexts, check_conditional
-from ancestral.estimator.drawing import Sampler
+from ancestral.estimator.contexts import as_contexts, check_conditional, check_given
+from ancestral.estimator.drawing import Sampler, sampling_method
 from ancestral.estimator.embedding import codes_of
 from ancestral.estimator.imputing import Imputing
 from ancestral.estimator.preparing import hold_out, initialize
@@ -29,7 +29,7 @@ from ancestral.estimator.recipe import Assembly, Recipe
 from ancestral.estimator.runs import RunConfig, load_weights, prepare_folder, save_weights
 from ancestral.estimator.solve import solve
 from ancestral.inference.evidence import EvidenceMethod, default_method
-from ancestral.inference.objectives import Objective
+from ancestral.inference.objectives import ClosedForm, Objective
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import (
     Autoencoder,
@@ -112,7 +112,7 @@ class DensityEstimator(Imputing):
                 missing.
             y: ignored.
             validation: rows for early stopping; None holds out a tenth of X, if X has at least
-                200 rows, and else trains to the last epoch.
+                200 rows and is not fitted at once, and else trains to the last epoch.
             folder: of the run, for checkpoints, metrics and the result; None keeps nothing.
             resume: go on from the folder's checkpoint.
             overwrite: start anew in a folder that holds a run.
@@ -122,16 +122,21 @@ class DensityEstimator(Imputing):
         """
         del y
         own, config = self.recipe.split_options(self.options or {})
-        source = as_source(X, self.spec)
+        whole = source = as_source(X, self.spec)
+        check_given(source, source.spec)
         held_out = None if validation is None else as_source(validation, source.spec)
-        if held_out is None and len(source) >= 200:
+        if held_out is not None:
+            check_given(held_out, source.spec)
+        elif len(source) >= 200:
             source, held_out = hold_out(source, config.seed)
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.spec_ = source.spec
         self.n_features_in_ = source.spec.num_dims
-        self.options_ = self.recipe.resolved(own, source.spec, len(source))
-        with seeded(derived_seed(config.seed, _WEIGHTS)):
-            parts = self.recipe.build(source.spec, self.options_)
+        parts = self._assembled(own, source, config.seed)
+        if validation is None and isinstance(parts.objective, ClosedForm):
+            # there is no training to stop
+            source, held_out = whole, None
+            parts = self._assembled(own, source, config.seed)
         parts.objective.check(parts.model, parts.posterior)
         check_conditional(parts.model, source.spec)
         initialize(parts, source, config.seed)
@@ -140,8 +145,9 @@ class DensityEstimator(Imputing):
             prepare_folder(run, resume=resume, overwrite=overwrite)
             asked = self._run_config(source.spec, config, provenance)
             if resume and (run / "config.json").exists():
-                RunConfig.load(run).refuse_other(asked)
-            asked.save(run)
+                RunConfig.load(run).refuse_other(asked)  # and stays until training is over
+            else:
+                asked.save(run)
         self._adopt(parts, device)
         self.outcome_ = solve(
             parts,
@@ -154,6 +160,7 @@ class DensityEstimator(Imputing):
         )
         self.training_ = config
         if run is not None:
+            self._run_config(source.spec, config, provenance).save(run)
             save_weights(self._modules(), run)
         return self
 
@@ -177,6 +184,7 @@ class DensityEstimator(Imputing):
         """
         run = Path(folder)
         config = RunConfig.load(run)
+        config.refuse_unknown_options(recipe.options)
         options = {**config.options, **config.training.to_dict()}
         estimator = DensityEstimator(recipe, config.spec, options, device)
         parts = recipe.build(config.spec, config.options)
@@ -288,7 +296,7 @@ class DensityEstimator(Imputing):
         if n_samples < 1:
             raise OptionError(f"expected at least 1 sample, got {n_samples}")
         given = as_contexts(context, n_samples, len(self.spec_.context), self._device)
-        sampler = Sampler(self.model_, SamplingMethod(method), truncation)
+        sampler = Sampler(self.model_, sampling_method(method), truncation)
         with seeded(derived_seed(seed, _SAMPLES)), torch.no_grad():
             return sampler(n_samples, given)
 
@@ -337,6 +345,12 @@ class DensityEstimator(Imputing):
     def _device(self) -> torch.device:
         return next(self.model_.parameters()).device
 
+    def _assembled(self, own: Mapping[str, Any], source: Source, seed: int) -> Assembly:
+        """Parts for some rows, with fresh weights."""
+        self.options_ = self.recipe.resolved(own, source.spec, len(source))
+        with seeded(derived_seed(seed, _WEIGHTS)):
+            return self.recipe.build(source.spec, self.options_)
+
     def _adopt(self, parts: Assembly, device: torch.device) -> None:
         self.model_: nn.Module = parts.model.to(device).eval()
         self.posterior_: Posterior | None = (
@@ -367,6 +381,7 @@ class DensityEstimator(Imputing):
             given = as_contexts(context, len(source), len(self.spec_.context), torch.device("cpu"))
             assert given is not None
             source = Conditioned(source, given, self.spec_.context)
+        check_given(source, self.spec_)
         return source.to(self._device)
 
     def _batches(self, X: Any) -> Iterator[Batch]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from ancestral.core import OptionError, Specification
 from ancestral.core.registry import nearest
+from ancestral.estimator.ranges import check_ranges
 from ancestral.inference.objectives import Objective
 from ancestral.inference.posteriors import Posterior
 from ancestral.training import TrainingConfig
@@ -96,8 +97,14 @@ class Recipe:
     ) -> dict[str, Any]:
         """The recipe's options for some training data, with nothing left to follow from them."""
         completed = self.completed(given)
+        check_ranges(completed)
         return completed if self.resolve is None else self.resolve(spec, num_rows, completed)
 
     def build(self, spec: Specification, options: Mapping[str, Any]) -> Assembly:
-        """Assemble the parts for some data."""
+        """Assemble the parts for some data.
+
+        Raises:
+            OptionError: an option is out of its range.
+        """
+        check_ranges(options)
         return self.assemble(spec, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,19 @@ class RunConfig:
     data: dict[str, Any] = field(default_factory=dict)
     version: str = ""
 
+    def refuse_unknown_options(self, known: Collection[str]) -> None:
+        """Refuse a run of a recipe that has other options by now.
+
+        Raises:
+            RunError: naming the first option that there is no more.
+        """
+        strange = next((name for name in self.options if name not in known), None)
+        if strange is not None:
+            raise RunError(
+                f"the run has an option {strange!r} that {self.recipe!r} of this version has not",
+                hint=f"it was written by version {self.version}; fit again",
+            )
+
     def refuse_other(self, asked: RunConfig) -> None:
         """Refuse to go on with this run as if it were another.
 
@@ -59,8 +73,26 @@ class RunConfig:
                     f"the run was started with {name} = {self.options.get(name)!r}, got {value!r}",
                     hint=hint,
                 )
-        if (self.spec.shape, self.spec.kind) != (asked.spec.shape, asked.spec.kind):
-            raise RunError("the run was started on other data", hint=hint)
+        self._refuse_other_data(asked, hint)
+
+    def _refuse_other_data(self, asked: RunConfig, hint: str) -> None:
+        ours, theirs = self.spec, asked.spec
+        for what, was, got in (
+            ("kind", ours.kind, theirs.kind),
+            ("shape", list(ours.shape), list(theirs.shape)),
+            ("codes", ours.num_levels, theirs.num_levels),
+            ("columns", ours.columns, theirs.columns),
+            ("what rows are given", ours.context, theirs.context),
+            ("code of the end", ours.end_code, theirs.end_code),
+            ("binarisation", *(s.binarization.partition(":")[0] for s in (ours, theirs))),
+            *((name, self.data.get(name), asked.data.get(name)) for name in _VOCABULARY),
+        ):
+            if was != got and not (what in _VOCABULARY and None in (was, got)):
+                raise RunError(
+                    f"the run was started on other data: {what} was {_shown(was)}, "
+                    f"got {_shown(got)}",
+                    hint=hint,
+                )
 
     def save(self, folder: Path) -> None:
         """Write `config.json`, to a temporary name and then renamed."""
@@ -111,6 +143,16 @@ class RunConfig:
                 f"{path} is not the configuration of a run of this library, or is damaged",
                 hint="name the folder that was given to `ancestral fit --out`",
             ) from None
+
+
+_VOCABULARY = ("symbols", "separator", "encoding")  # older runs say nothing of some
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple | list) and value and not isinstance(value[0], int):
+        names = [getattr(part, "name", str(part)) for part in value]
+        return f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''} ({len(names)})"
+    return "none" if value in (None, ()) else str(value)
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:

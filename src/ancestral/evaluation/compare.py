@@ -27,7 +27,7 @@ class ComparisonRow:
         std_error: of that mean, over the data.
         kind: what `log_prob` is; "none" for models without a likelihood.
         samples: of z behind each datum's value, if any.
-        bits_per_dim: the same mean in bits for each cell.
+        bits_per_dim: the same mean in bits for each cell; None where rows are padded for free.
         below_best: best log_prob minus this one.
         below_best_std_error: of the mean of the differences in pairs, which is smaller than
             that of either mean; None where the values of each datum are not at hand.

@@ -38,6 +38,10 @@ from ancestral.models import Autoencoder, LatentVariableModel
 __all__ = ["evaluate"]
 
 _MANY_HEAVY_TAILS = 0.05  # share of the data above the threshold that is worth a warning
+_PADDED = (
+    "rows are padded after their end, which costs nothing: nats are given for each symbol, and no "
+    "bits for each cell"
+)
 
 
 def evaluate(
@@ -84,7 +88,11 @@ def evaluate(
         if isinstance(model, LatentVariableModel) and posterior is not None:
             terms = variational_terms(model, posterior, rows, num_samples=elbo_samples, seed=seed)
         symbols = per_symbol(model, source)
-    return replace(_assembled(evidence, terms, source, setting, num_cells), per_symbol=symbols)
+    found = replace(_assembled(evidence, terms, source, setting, num_cells), per_symbol=symbols)
+    if symbols is None or source.spec.end_code is None:
+        return found
+    # cells after the end are certain: dividing by their number would flatter short sequences
+    return replace(found, bits_per_dim=None, notes=(*found.notes, _PADDED))
 
 
 def _of_autoencoder(model: Autoencoder, rows: _Rows, setting: Setting) -> Evaluation:

@@ -124,7 +124,8 @@ class Evaluation:
         setting: what was evaluated.
         n: number of data.
         log_prob: mean log p(x), or the best estimate of it.
-        bits_per_dim: -log_prob in bits for each (observed) cell.
+        bits_per_dim: -log_prob in bits for each (observed) cell; None where `per_symbol` is of
+            sequences with an end, since cells after it cost nothing.
         per_symbol: of text, nats for each symbol.
         elbo: mean evidence lower bound.
         reconstruction: its first term, E_q log p(x | z), nats.

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ancestral.core import IncompatibleChoices
 from ancestral.data import Source, TextWindows
 from ancestral.models import AutoregressiveModel
-from ancestral.models.autoregressive import log_prob_running
+from ancestral.models.autoregressive import check_running, log_prob_running
+from ancestral.networks.causal import UntilEnd
 
 __all__ = ["PerSymbol", "per_symbol"]
 
@@ -74,21 +76,27 @@ class PerSymbol:
 
 @torch.no_grad()
 def per_symbol(model: nn.Module, source: Source) -> PerSymbol | None:
-    """Nats for each symbol; None for data that are no text, and models without a log p of sites.
+    """Nats for each symbol; None for data that are no text, and models that cannot say.
 
     Windows side by side would ask for the first symbols of each without what came before them:
-    running text is read with an overlap of half a window instead. Sequences with an end symbol
-    are data of their own; the symbols after the first end are certain and do not count.
+    running text is read with an overlap of half a window instead, by models in the order of
+    storage. Sequences with an end symbol are data of their own; the symbols after the first end
+    do not count, so the model must know that they are certain: its network is an `UntilEnd`.
+    Others pay for the padding, and have no number that is of the symbols alone.
     """
     if not isinstance(model, AutoregressiveModel) or source.spec.context:
         return None
     if isinstance(source, TextWindows):
+        try:
+            check_running(model)
+        except IncompatibleChoices:
+            return None
         values = -log_prob_running(model, source.text).double()
         groups = [part.mean() for part in values.split(model.network.num_sites)]
         overlap = model.network.num_sites // 2
         return PerSymbol(float(values.mean()), _std_error(groups), len(values), overlap)
     end = source.spec.end_code
-    if end is None:
+    if end is None or not isinstance(model.network, UntilEnd):
         return None
     nats, counts = [], []
     for batch in source.ordered(_ROWS):

@@ -46,7 +46,7 @@ def char_rnn(
         head.num_features,
         encoding_for(spec),
         cell=Cell.of(cell),
-        hidden_size=hidden_size or _HIDDEN,
+        hidden_size=_HIDDEN if hidden_size is None else hidden_size,
         num_layers=num_layers,
         embedding_size=embedding_size,
         dropout=_DROPOUT if dropout is None else dropout,

@@ -91,7 +91,15 @@ def resolved_made(spec: Specification, num_rows: int, options: dict[str, Any]) -
 
 def _check(num_orders: int, num_masks: int, num_layers: int) -> None:
     if num_layers < 1:
-        raise OptionError(f"expected at least 1 hidden layer, got {num_layers}")
+        raise OptionError(
+            f"expected num_layers of at least 1, got {num_layers}",
+            hint="1 is enough for many data",
+        )
+    if num_orders < 1:
+        raise OptionError(
+            f"expected num_orders of at least 1, got {num_orders}",
+            hint="1 is the order of storage",
+        )
     if not 1 <= num_masks <= num_orders:
         raise OptionError(
             f"expected num_masks from 1 to num_orders = {num_orders}, got {num_masks}",

@@ -42,7 +42,7 @@ def transformer_ar(
         head.num_sites,
         head.num_features,
         encoding_for(spec),
-        hidden_size=hidden_size or _HIDDEN,
+        hidden_size=_HIDDEN if hidden_size is None else hidden_size,
         num_layers=num_layers,
         num_heads=num_heads,
         dropout=_DROPOUT if dropout is None else dropout,

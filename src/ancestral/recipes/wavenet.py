@@ -7,7 +7,6 @@ from typing import Any
 from ancestral.core import DataError, Kind, Specification
 from ancestral.estimator import Assembly
 from ancestral.networks.causal import (
-    Conditioning,
     DilatedConvolutional,
     OneHot,
     SiteEncoding,
@@ -31,7 +30,6 @@ def wavenet(
     channels: int | None = None,
     skip_channels: int | None = None,
     dropout: float | None = None,
-    conditioning: str = "global",
     likelihood: str = "auto",
 ) -> Assembly:
     """Gated causal convolutions whose dilation doubles from layer to layer.
@@ -50,7 +48,6 @@ def wavenet(
         channels: of the layers; by the size of the data if it is not given.
         skip_channels: of what the layers add up to; twice the channels if it is not given.
         dropout: of the features, while training; by the size of the data if it is not given.
-        conditioning: of data that come with a context: global or local.
         likelihood: of a cell; auto takes the one that fits the data.
     """
     if spec.kind is None:
@@ -61,17 +58,17 @@ def wavenet(
     if likelihood == "auto" and _in_codes(spec) and spec.kind is Kind.LEVELS:
         likelihood = "categorical"
     head = cell_sites(spec, likelihood)
-    channels = channels or _CHANNELS
+    channels = _CHANNELS if channels is None else channels
+    layers = _useful_layers(spec) if num_layers is None else num_layers
     network = DilatedConvolutional(
         head.num_sites,
         head.num_features,
         _encoding(spec),
-        dilations=doubling(num_layers or _useful_layers(spec), num_stacks),
+        dilations=doubling(layers, num_stacks),
         channels=channels,
-        skip_channels=skip_channels or 2 * channels,
+        skip_channels=2 * channels if skip_channels is None else skip_channels,
         kernel_size=kernel_size,
         context_size=len(spec.context),
-        conditioning=Conditioning(conditioning),
         dropout=_DROPOUT if dropout is None else dropout,
     )
     if spec.kind is Kind.LEVELS and isinstance(network.encoding, OneHot):

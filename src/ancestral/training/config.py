@@ -17,8 +17,8 @@ class Schedule(StrEnum):
     """How the learning rate changes over the run."""
 
     CONSTANT = "constant"
-    COSINE = "cosine"  # to zero at the last epoch (Loshchilov & Hutter, 2017)
-    LINEAR = "linear"  # to zero at the last epoch
+    COSINE = "cosine"  # to zero at the end (Loshchilov & Hutter, 2017)
+    LINEAR = "linear"  # to zero at the end
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class TrainingConfig:
         max_minutes: wall-clock limit, over all resumed parts together; None for none.
         batch_size: rows for each step.
         learning_rate: of Adam.
-        schedule: of the learning rate.
+        schedule: of the learning rate. Cosine and linear end with the last epoch, or with
+            max_minutes if that is sooner: two runs that follow the clock are never quite equal.
         lr_warmup_steps: steps over which the learning rate grows from 0 first.
         weight_decay: decoupled (AdamW).
         clip_norm: gradients of a larger norm are scaled down to it; None for no clipping.

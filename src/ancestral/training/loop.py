@@ -141,7 +141,9 @@ def train(
                     loss.value.backward()
                     if config.clip_norm is not None:
                         nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
-                    state.learning_rate = learning_rate(config, state.step, num_steps)
+                    state.learning_rate = learning_rate(
+                        config, state.step, num_steps, state.seconds
+                    )
                     state.optimizer.step(state.learning_rate)
                     state.took_step(loss.terms, len(batch))
                     now = time.monotonic()

@@ -10,6 +10,7 @@ import numpy as np
 from ancestral.core.errors import DataError
 from ancestral.core.specification import Kind
 from ancestral.data.raw import Raw, ReadOptions, Rows
+from ancestral.data.splits import split_in_order
 from ancestral.data.vocabulary import Symbols, Vocabulary, as_words
 
 __all__ = ["DEFAULT_LENGTH", "lines", "read_plain", "read_text", "tail", "windows"]
@@ -23,13 +24,18 @@ def read_text(path: Path, options: ReadOptions) -> Raw:
     symbols = options.symbols or Symbols.CHARACTERS
     if symbols is Symbols.LINES:
         return _read_lines(path, options)
-    codes, vocabulary = _coded(path, symbols, options.vocabulary)
     length = options.length or DEFAULT_LENGTH
+    codes, vocabulary = _coded(path, symbols, options, length)
+    seen = {
+        Symbols.CHARACTERS: ", those of the whole file",
+        Symbols.WORDS: ", those that occur twice in the training part, the others <unk>",
+    }
+    of = seen.get(symbols, "") if options.vocabulary is None else ""
     return Raw(
         {"all": Rows(windows(codes, length))},
         kind=Kind.CATEGORICAL,
         num_levels=len(vocabulary),
-        provenance=f"{len(codes):,} {symbols} of {path.name}, {len(vocabulary):,} known, "
+        provenance=f"{len(codes):,} {symbols} of {path.name}, {len(vocabulary):,} known{of}, "
         f"in windows of {length}",
         in_order=True,
         vocabulary=vocabulary,
@@ -79,7 +85,8 @@ def lines(
 ) -> tuple[np.ndarray, Vocabulary]:
     """[lines, length] codes: each line, then the end symbol (code 0) up to the length.
 
-    Log p of a row is that of the line with its end: what comes after the first end is certain.
+    Log p of a row is that of the line with its end for models that know that nothing but ends
+    follows the first one (`UntilEnd`); others pay for the rest of the row.
 
     Args:
         texts: without their line ends.
@@ -110,24 +117,31 @@ def _read_lines(path: Path, options: ReadOptions) -> Raw:
         {"all": Rows(codes)},
         kind=Kind.CATEGORICAL,
         num_levels=len(vocabulary),
-        provenance=f"{len(texts):,} lines of {path.name}, {len(vocabulary)} distinct characters, "
-        "each line followed by the end symbol",
+        provenance=f"{len(texts):,} lines of {path.name}, {len(vocabulary)} distinct characters "
+        "in the whole file, each line followed by the end symbol",
         vocabulary=vocabulary,
         end_code=0,
     )
 
 
 def _coded(
-    path: Path, symbols: Symbols, known: Vocabulary | None
+    path: Path, symbols: Symbols, options: ReadOptions, length: int
 ) -> tuple[np.ndarray, Vocabulary]:
+    known = options.vocabulary
     if symbols is Symbols.BYTES:
         vocabulary = known or Vocabulary.of_bytes()
         return vocabulary.encode(path.read_bytes()), vocabulary
     text = read_plain(path)
     if symbols is Symbols.WORDS:
-        vocabulary = known or Vocabulary.of_words(as_words(text))
+        words = as_words(text)
+        # words that only held-out text has must not be known beforehand
+        num_training = len(split_in_order(len(words) // length, options.fractions)["train"])
+        trained = words[: num_training * length]
+        vocabulary = known or Vocabulary.of_words(trained, least=2)
+        few = f"{symbols} that occur twice in the training part of {path}, got none"
     else:
         vocabulary = known or Vocabulary.of(text)
+        few = f"at least 2 different {symbols} in {path}, got 1"
     if len(vocabulary) < 2:
-        raise DataError(f"expected at least 2 different {symbols} in {path}, got 1")
+        raise DataError(f"expected {few}", hint="give a longer text, or --symbols bytes")
     return vocabulary.encode(text), vocabulary

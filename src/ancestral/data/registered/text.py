@@ -29,7 +29,8 @@ def _shakespeare(find: Finder, options: ReadOptions) -> Raw:
         zip(("train", "valid", "test"), np.split(codes, cuts), strict=True)
     )
     note = (
-        f"{len(codes):,} characters in windows of {length}; the first 90% train, the next 5% "
+        f"{len(codes):,} characters, {len(vocabulary)} of them different in the whole text, in "
+        f"windows of {length}; the first 90% train, the next 5% "
         "validate, the last 5% test"
     )
     return _running(pieces, length, vocabulary, note)
@@ -39,8 +40,10 @@ def _names(find: Finder, options: ReadOptions) -> Raw:
     texts = read_plain(find("text/names.txt")).split()
     codes, vocabulary = lines(texts, options.vocabulary, options.length)
     note = (
-        f"{len(texts):,} names, each followed by the end symbol up to {codes.shape[1]} symbols; "
-        "log p of a row is that of the name with its end"
+        f"{len(texts):,} names, {len(vocabulary)} symbols in all of them, each followed by "
+        f"the end symbol up to {codes.shape[1]} symbols; "
+        "log p of a row is that of the name with its end for char_rnn and transformer_ar, and "
+        "that of the padded row for others"
     )
     raw = _categorical({"all": Rows(codes)}, vocabulary, note)
     return replace(raw, end_code=0)

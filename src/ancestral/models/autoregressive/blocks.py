@@ -56,8 +56,9 @@ def draw_blocks(
         noise = uniforms[:, sites]
         for _ in range(len(sites) + 1):
             guess = prev[going]
-            features = network.block_features(given, block, guess)
-            new = _draw(head, sites, features, noise[going], truncation)
+            features = network.block_features(given, block, guess.nan_to_num())
+            drawn = _draw(head, sites, features.to(x.dtype), noise[going], truncation)
+            new = drawn.to(x.dtype)
             num_passes += 1
             prev[going] = new
             changed = (new != guess).flatten(1).any(1)

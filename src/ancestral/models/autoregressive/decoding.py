@@ -14,7 +14,9 @@ from ancestral.distributions import Site, SiteHead
 from ancestral.models.autoregressive.truncation import Truncation, quantile
 from ancestral.networks.causal import CausalNetwork
 
-__all__ = ["Choice", "decode", "draw_site", "one_thread"]
+__all__ = ["Choice", "decode", "draw_site", "step_threads"]
+
+_WIDE = 200_000_000  # products of a step from which on a second thread pays: some milliseconds
 
 
 class Choice(Protocol):
@@ -64,7 +66,9 @@ def decode(
     prev = None
     for t, index in enumerate(order):
         features, state = network.step(state, t, prev)
-        prev = choose(t, index, head.site(index), features)
+        # one type for all: noise and given values may come in another, features in an autocast's
+        chosen = choose(t, index, head.site(index), features.to(x.dtype))
+        prev = chosen.to(x.dtype)
         x[:, index] = prev
     return x
 
@@ -107,10 +111,11 @@ def refuse_training(network: CausalNetwork) -> None:
 
 
 @contextmanager
-def one_thread(device: torch.device) -> Iterator[None]:
-    """Inside, small operations on the CPU run on one thread, which is faster for them."""
+def step_threads(network: CausalNetwork, batch_size: int) -> Iterator[None]:
+    """Inside, small steps on the CPU run on one thread, which is faster for them."""
     before = torch.get_num_threads()
-    if device.type != "cpu" or before == 1:
+    is_wide = network.step_products * batch_size > _WIDE
+    if network.device.type != "cpu" or before == 1 or is_wide:
         yield
         return
     torch.set_num_threads(1)

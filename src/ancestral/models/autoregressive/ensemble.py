@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from ancestral.core import Conditional, OptionError
 from ancestral.models.autoregressive.distribution import AutoregressiveDistribution
 from ancestral.models.autoregressive.model import AutoregressiveModel
-from ancestral.models.autoregressive.sampling import SamplingMethod
+from ancestral.models.autoregressive.sampling import Drawn, SamplingMethod
 from ancestral.models.autoregressive.truncation import Truncation
 
 __all__ = ["OrderEnsemble", "random_orders"]
@@ -107,7 +107,9 @@ class OrderEnsemble(Conditional):
         """Exact log p of the observed cells, [batch] in nats, whichever are missing.
 
         The mixture over the orders, in each of which a row's missing cells come last; see
-        `AutoregressiveModel.log_prob_observed` for the arguments and for what that means.
+        `AutoregressiveModel.log_prob_observed` for the arguments and for what that means. It is
+        not the marginal of this ensemble, whose orders are its own: that is what
+        `ancestral.applications.impute` estimates.
         """
         members = (self.model.with_order(order) for order in self.orders)
         joint = torch.stack([m.log_prob_observed(y, observed, context) for m in members])
@@ -146,18 +148,33 @@ class OrderEnsemble(Conditional):
                 random number generator.
             truncation: temperature, top-k and top-p, which make samples of another distribution.
         """
+        return self.draw(num_samples, context, method=method, truncation=truncation).x
+
+    @torch.no_grad()
+    def draw(
+        self,
+        num_samples: int,
+        context: Tensor | None = None,
+        *,
+        method: SamplingMethod = SamplingMethod.AUTO,
+        truncation: Truncation | None = None,
+    ) -> Drawn:
+        """As `sample`, with the passes of the order that took most."""
         if context is not None and context.ndim == 1:
             context = context.expand(num_samples, -1)
         # all noise first, so that no sample's depends on how the others are drawn
         chosen = torch.randint(self.num_orders, (num_samples,), device=self.orders.device)
         uniforms = self.model.uniforms(num_samples)
         x = uniforms.new_empty(num_samples, *self.shape)
+        parts = []
         for index in chosen.unique().tolist():
             rows = (chosen == index).nonzero().squeeze(1)
             given = None if context is None else context[rows]
             member = self.model.with_order(self.orders[index])
-            x[rows] = member.draw(uniforms[rows], given, method=method, truncation=truncation).x
-        return x
+            parts.append(member.draw(uniforms[rows], given, method=method, truncation=truncation))
+            x[rows] = parts[-1].x
+        passes = max((part.num_passes for part in parts), default=0)
+        return Drawn(x, passes, parts[0].method if parts else method)
 
 
 def random_orders(num_sites: int, num_orders: int, seed: int = 0) -> Tensor:

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from ancestral.core import IncompatibleChoices, OptionError
 from ancestral.distributions import Site
-from ancestral.models.autoregressive.decoding import decode, draw_site, one_thread
+from ancestral.models.autoregressive.decoding import decode, draw_site, step_threads
 from ancestral.models.autoregressive.model import AutoregressiveModel
+from ancestral.models.autoregressive.sampling import as_noise
 from ancestral.models.autoregressive.truncation import Truncation
 
 __all__ = ["check_running", "continue_running", "log_prob_running"]
@@ -73,10 +74,11 @@ def continue_running(
         [batch, P + new symbols].
     """
     num_sites, overlap = check_running(model, overlap)
+    uniforms = as_noise(uniforms, model.network.dtype)
     known = prefix.shape[1]
     text = torch.cat((prefix.to(uniforms), uniforms.new_zeros(uniforms.shape[:2])), 1)
     total = text.shape[1]
-    with one_thread(model.network.device):
+    with step_threads(model.network, len(uniforms)):
         for start in range(0, max(total - overlap, 1), num_sites - overlap):
             if start + num_sites <= known:
                 continue
@@ -105,8 +107,7 @@ def check_running(model: AutoregressiveModel, overlap: int | None = None) -> tup
         OptionError: there is no such overlap.
     """
     network = model.network
-    order = network.order
-    if network.width != 1 or not torch.equal(order, torch.arange(len(order), device=order.device)):
+    if network.width != 1 or not network.is_raster:
         raise IncompatibleChoices("expected a model of sequences in the order of storage")
     overlap = network.num_sites // 2 if overlap is None else overlap
     if not 0 <= overlap < network.num_sites:

@@ -14,14 +14,14 @@ from ancestral.models.autoregressive.blocks import draw_blocks
 from ancestral.models.autoregressive.decoding import (
     decode,
     draw_site,
-    one_thread,
     refuse_training,
+    step_threads,
 )
 from ancestral.models.autoregressive.truncation import Truncation
 from ancestral.networks.causal import CausalNetwork
 from ancestral.networks.causal.network import Prefix
 
-__all__ = ["Drawn", "SamplingMethod", "draw", "open_uniforms"]
+__all__ = ["Drawn", "SamplingMethod", "as_noise", "draw", "open_uniforms"]
 
 
 class SamplingMethod(StrEnum):
@@ -73,34 +73,41 @@ def draw(
     if method is SamplingMethod.AUTO:
         method = SamplingMethod.CACHED
     refuse_training(network)
+    uniforms = as_noise(uniforms, network.dtype)
     if method is SamplingMethod.CACHED and truncation is None:
         found = _at_once(network, head, uniforms, context)
         if found is not None:
             return Drawn(found, 0, method)
-    with torch.no_grad(), one_thread(network.device):
+
+    def choose(t: int, index: int, site: Site, features: Tensor) -> Tensor:
+        del t
+        return draw_site(site, features, uniforms[:, index], truncation)
+
+    with torch.no_grad():
         if method is SamplingMethod.JACOBI:
             x, passes = _jacobi(network, head, uniforms, context, truncation)
             return Drawn(x, passes, method)
-        if method is SamplingMethod.ROW_JACOBI:
-            x, passes = draw_blocks(network, head, uniforms, context, truncation)
-            return Drawn(x, passes, method)
-
-        def choose(t: int, index: int, site: Site, features: Tensor) -> Tensor:
-            del t
-            return draw_site(site, features, uniforms[:, index], truncation)
-
         if method is SamplingMethod.NAIVE:
             x = decode(_Uncached(network), head, len(uniforms), choose, context)
             return Drawn(x, network.num_sites, method)
-        return Drawn(decode(network, head, len(uniforms), choose, context), 0, method)
+        with step_threads(network, len(uniforms)):
+            if method is SamplingMethod.ROW_JACOBI:
+                x, passes = draw_blocks(network, head, uniforms, context, truncation)
+                return Drawn(x, passes, method)
+            return Drawn(decode(network, head, len(uniforms), choose, context), 0, method)
 
 
 def open_uniforms(
     shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str
 ) -> Tensor:
     """Uniform noise strictly between 0 and 1."""
+    return as_noise(torch.rand(shape, dtype=dtype, device=device), dtype)
+
+
+def as_noise(uniforms: Tensor, dtype: torch.dtype) -> Tensor:
+    """Uniforms in another type, and in that type still between 0 and 1."""
     epsilon = torch.finfo(dtype).eps / 2
-    return torch.rand(shape, dtype=dtype, device=device).clamp_(epsilon, 1 - epsilon)
+    return uniforms.to(dtype).clamp(epsilon, 1 - epsilon)
 
 
 @torch.no_grad()
@@ -134,8 +141,9 @@ def _jacobi(
     going = torch.arange(num_rows, device=network.device)
     for num_passes in range(1, num_sites + 2):
         given = None if context is None else context[going]
-        features = network(x[going], given)
-        new = _draw_all(head, features, uniforms[going], truncation)
+        # a guess may overflow, and zero weights of what comes later do not make an infinity zero
+        features = network(x[going].nan_to_num(), given).to(x.dtype)
+        new = _draw_all(head, features, uniforms[going], truncation).to(x.dtype)
         changed = (new != x[going]).flatten(1).any(1)
         x[going] = new
         going = going[changed]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ancestral.core import OptionError
@@ -24,7 +25,6 @@ class Truncation:
             et al., 2020, The Curious Case of Neural Text Degeneration, section 3.1); None: all.
 
     Example:
-        >>> import torch
         >>> Truncation(top_k=1)(torch.tensor([0.2, 0.5, 0.3]))
         tensor([0., 1., 0.])
     """
@@ -47,7 +47,11 @@ class Truncation:
     def __call__(self, table: Tensor) -> Tensor:
         """[..., K] masses -> [..., K] masses; temperature first, then top-k, then top-p."""
         if self.temperature != 1:
-            table = (table.log() / self.temperature).softmax(-1)
+            # the largest is 0 before it is divided, so that no temperature makes it infinite
+            logs = table.log()
+            logs = logs - logs.amax(-1, keepdim=True)
+            least = torch.finfo(table.dtype).tiny
+            table = (logs / max(self.temperature, least)).softmax(-1)
         if self.top_k is not None and self.top_k < table.shape[-1]:
             ranks = table.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
             table = table.masked_fill(ranks >= self.top_k, 0.0)

@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["Bucket", "Elimination", "Plan", "plan_elimination"]
+__all__ = ["Bucket", "Elimination", "Graph", "Plan", "plan_elimination"]
 
 Graph = tuple[tuple[int, ...], ...]
 

@@ -18,6 +18,7 @@ from ancestral.models.bayes_net.counting import (
     sum_by_site,
 )
 from ancestral.models.bayes_net.structure import Parents
+from ancestral.networks.causal.tabular import topological_order
 
 __all__ = ["HillClimbing", "bic"]
 
@@ -171,8 +172,6 @@ class _Search:
             start, end = added
             self.reaches |= np.outer(self.reaches[:, start], self.reaches[end])
             return
-        from ancestral.networks.causal.tabular import topological_order
-
         self.reaches = np.eye(len(self.parents), dtype=bool)
         for site in topological_order([sorted(its) for its in self.parents]):
             for p in self.parents[site]:

@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ancestral.core import Batch, NotExact, OptionError
+from ancestral.core import Batch, DataError, NotExact, OptionError
 from ancestral.core.shapes import expect_event
 from ancestral.distributions import SiteHead
 from ancestral.models.autoregressive import AutoregressiveModel
 from ancestral.models.bayes_net.counting import leave_one_out_smoothing
-from ancestral.models.bayes_net.elimination import Elimination, Plan, plan_elimination
+from ancestral.models.bayes_net.elimination import (
+    Elimination,
+    Graph,
+    Plan,
+    plan_elimination,
+)
 from ancestral.models.bayes_net.structure import FixedStructure, Structure
 from ancestral.networks.causal import TabularCausal
 
@@ -21,6 +26,7 @@ __all__ = ["BayesNet"]
 
 _EASY_CELLS = 1 << 12  # a table so small that rows with different gaps share their sums
 _MOST_CELLS = 1 << 24  # of one table, or of all tables of some rows: 64 MB
+_MOST_IN_ALL = 1 << 26  # of all tables of one row: 256 MB
 
 
 class BayesNet(AutoregressiveModel):
@@ -140,6 +146,7 @@ class BayesNet(AutoregressiveModel):
 
         Raises:
             NotExact: the graph is too dense for the sums.
+            DataError: an observed cell holds a code that its table does not have.
         """
         if observed is None:
             return super().log_prob(y, context)
@@ -149,7 +156,8 @@ class BayesNet(AutoregressiveModel):
         leading = whole[: len(whole) - len(self.shape)]
         flat = y.expand(whole).reshape(-1, *self.shape)
         found = flat.new_zeros(len(flat))
-        for rows, sums in self.conditioned(flat, observed.expand(whole).reshape(flat.shape)):
+        seen = observed.expand(whole).reshape(flat.shape)
+        for rows, sums, _ in self.conditioned_above(flat, seen):
             found = found.index_copy(0, rows, sums.log_evidence)
         return found.reshape(leading)
 
@@ -196,40 +204,129 @@ class BayesNet(AutoregressiveModel):
         Raises:
             NotExact: the graph is too dense for the sums.
         """
-        codes = self.network.codes(self.to_sites(torch.where(observed, y, 0.0)))
-        seen = observed.reshape(codes.shape)
-        tables = self._tables()
-        for rows, plan in self._groups(seen):
-            cells = plan.num_cells + num_samples * self.network.num_sites
-            for some in rows.split(max(1, _MOST_CELLS // cells)):
-                graph = self.network.graph
-                yield some, Elimination(plan, graph, tables, codes[some], seen[some])
+        for rows, sums, _ in self._sums(y, observed, num_samples, torch.zeros_like):
+            yield rows, sums
+
+    def conditioned_above(
+        self, y: Tensor, observed: Tensor, num_samples: int = 1
+    ) -> Iterator[tuple[Tensor, Elimination, Tensor]]:
+        """The same without barren sites, those that are neither observed nor above one that is.
+
+        Whatever they are, their conditionals sum to one, so that log p of the observed sites
+        needs no sums over them; they are drawn from their conditionals after the others.
+
+        Args:
+            y: [batch, *shape].
+            observed: [batch, *shape] bool.
+            num_samples: that will be drawn for each row, so that memory is bounded.
+
+        Returns:
+            Numbers of rows, their sums, and which sites were left out, [T] bool; none need be
+            where the graph is narrow.
+
+        Raises:
+            NotExact: the graph is too dense for the sums.
+
+        References:
+            Shachter (1986), Evaluating influence diagrams (barren nodes)
+        """
+        yield from self._sums(y, observed, num_samples, self._barren)
 
     def with_order(self, order: Sequence[int] | Tensor) -> BayesNet:
         """The same tables, drawn in another order that puts parents first."""
         network = self.network.with_order(order)
         return BayesNet(network, self.head, self.shape, self.structure, self.smoothing)
 
-    def _groups(self, seen: Tensor) -> Iterator[tuple[Tensor, Plan]]:
-        """Row numbers that share a plan of which sums to make."""
-        together = self._plan(~seen.all(0))
-        if together.most_cells <= _EASY_CELLS:
-            yield torch.arange(len(seen), device=seen.device), together
+    def _sums(
+        self,
+        y: Tensor,
+        observed: Tensor,
+        num_samples: int,
+        left_out: Callable[[Tensor], Tensor],
+    ) -> Iterator[tuple[Tensor, Elimination, Tensor]]:
+        codes = self.network.codes(self.to_sites(torch.where(observed, y, 0.0)))
+        seen = observed.reshape(codes.shape)
+        tables = self._tables()
+        num_sites, size = self.network.num_sites, self.network.num_features
+        for rows, without in self._groups(seen, left_out):
+            certain = without.tolist()
+            # log 1 = 0, whatever its code: as if it were known, and of no consequence
+            its = [
+                t.new_zeros(1, t.shape[1]) if sure else t
+                for t, sure in zip(tables, certain, strict=True)
+            ]
+            graph = self._graph_without(without)
+            plan = self._plan(~(seen[rows].all(0) | without), without)
+            cells = plan.num_cells + num_samples * max(num_sites, size) + num_sites * size
+            for some in rows.split(max(1, _MOST_CELLS // cells)):
+                yield (
+                    some,
+                    Elimination(plan, graph, its, codes[some], seen[some] | without),
+                    without,
+                )
+
+    def _groups(
+        self, seen: Tensor, left_out: Callable[[Tensor], Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Row numbers that share a plan of which sums to make, and the sites it leaves out."""
+        if len(seen) == 0:
+            return
+        nothing = torch.zeros_like(seen[0])
+        together = self._plan(~seen.all(0), nothing)
+        if together.most_cells <= _EASY_CELLS and together.num_cells <= _MOST_IN_ALL:
+            yield torch.arange(len(seen), device=seen.device), nothing
             return
         patterns, which = seen.unique(dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
-            plan = self._plan(~pattern)
-            if plan.most_cells > _MOST_CELLS:
+            without = left_out(pattern)
+            plan = self._plan(~(pattern | without), without)
+            if plan.most_cells > _MOST_CELLS or plan.num_cells > _MOST_IN_ALL:
                 raise NotExact(
-                    f"expected sums of at most {_MOST_CELLS:,} terms, got {plan.most_cells:,}: "
+                    f"expected sums of at most {_MOST_CELLS:,} terms, {_MOST_IN_ALL:,} in all, "
+                    f"got {plan.most_cells:,}, {plan.num_cells:,} in all: "
                     f"with {int((~pattern).sum())} cells missing, the graph is too dense",
                     hint="fewer parents (--max-parents 2), or `chow_liu`, which is always exact",
                 )
-            yield (which == number).nonzero().squeeze(1), plan
+            yield (which == number).nonzero().squeeze(1), without
 
-    def _plan(self, hidden: Tensor) -> Plan:
+    def _barren(self, pattern: Tensor) -> Tensor:
+        """Neither observed nor above a site that is, [T] bool."""
+        above = pattern.tolist()
+        for site in reversed(self.network.order.tolist()):
+            if above[site]:
+                for parent in self.network.graph[site]:
+                    above[parent] = True
+        return ~torch.tensor(above, device=pattern.device)
+
+    def _graph_without(self, without: Tensor) -> Graph:
+        return tuple(
+            () if gone else parents
+            for parents, gone in zip(self.network.graph, without.tolist(), strict=True)
+        )
+
+    def _plan(self, hidden: Tensor, without: Tensor) -> Plan:
         sites = frozenset(hidden.nonzero().squeeze(1).tolist())
-        return plan_elimination(self.network.graph, self.network.cardinalities, sites)
+        graph = self._graph_without(without)
+        return plan_elimination(graph, self.network.cardinalities, sites)
+
+    def _to_sites(self, y: Tensor) -> Tensor:
+        """Refuses codes that the tables do not have; what is missing comes as a zero.
+
+        Raises:
+            DataError: a cell holds no code of its column.
+        """
+        sites = super()._to_sites(y)
+        values, most = sites.squeeze(-1), self.network.most
+        wrong = ~((values >= 0) & (values <= most) & (values == values.floor()))
+        if bool(wrong.any()):
+            row, site = wrong.nonzero()[0].tolist()
+            raise DataError(
+                f"expected codes from 0 to {int(most[site])} in column {site}, "
+                f"got {float(values[row, site]):g}",
+                hint="the tables have no entry for it: mark the cell as missing, or fit again "
+                "with data that have this code",
+            )
+        return sites
 
     def _tables(self) -> list[Tensor]:
         """Log p of each site's codes, [its rows, K]."""

@@ -10,6 +10,7 @@ from ancestral.networks.causal.direct import DirectOrderAgnosticNADE
 from ancestral.networks.causal.encodings import (
     OneHot,
     Plain,
+    Pooled,
     SiteEncoding,
     Standardized,
     encoding_for,
@@ -55,6 +56,7 @@ __all__ = [
     "PixelCnnPlusPlus",
     "PixelRecurrent",
     "Plain",
+    "Pooled",
     "RecurrentCausal",
     "RowLstm",
     "SiteEncoding",

@@ -7,7 +7,11 @@ from torch import Tensor
 
 from ancestral.core.errors import OptionError
 
-__all__ = ["Wiring", "hidden_degrees"]
+__all__ = ["KeptMasks", "Wiring", "hidden_degrees"]
+
+_Key = tuple[str, torch.device, torch.dtype]
+
+_MOST_BYTES = 1 << 28
 
 
 def hidden_degrees(num_units: int, num_sites: int, lowest: int, connectivity: int = 0) -> Tensor:
@@ -45,6 +49,32 @@ def hidden_degrees(num_units: int, num_sites: int, lowest: int, connectivity: in
     return degrees
 
 
+class KeptMasks:
+    """The masks that a network has made for its orders, as long as they take little memory.
+
+    The oldest make way once all take more than 256 MB, and are made anew when wanted again: 32
+    orders of two layers of 8000 units would take 10 GB. Those made last are always kept.
+    """
+
+    def __init__(self) -> None:
+        self._made: list[tuple[dict[_Key, list[Tensor]], _Key]] = []
+
+    def keep(self, masks: dict[_Key, list[Tensor]], key: _Key) -> None:
+        """Count new ones, and drop the oldest if they are too many.
+
+        Args:
+            masks: of a wiring.
+            key: of the new ones.
+        """
+        self._made.append((masks, key))
+        sizes = [sum(mask.nbytes for mask in masks[key]) for masks, key in self._made]
+        total = sum(sizes)
+        while total > _MOST_BYTES and len(self._made) > 1:
+            total -= sizes.pop(0)
+            masks, key = self._made.pop(0)
+            del masks[key]
+
+
 class Wiring:
     """Which unit may look at which: degrees of all layers under one order, and their masks.
 
@@ -56,10 +86,16 @@ class Wiring:
         input_sites: [I], site of each encoded number.
         hidden: degrees of the units of each hidden layer.
         output_sites: [F], site of each feature.
+        kept: masks of all orders of a network.
     """
 
     def __init__(
-        self, order: Tensor, input_sites: Tensor, hidden: list[Tensor], output_sites: Tensor
+        self,
+        order: Tensor,
+        input_sites: Tensor,
+        hidden: list[Tensor],
+        output_sites: Tensor,
+        kept: KeptMasks,
     ) -> None:
         rank = order.argsort()
         self.order = order
@@ -67,7 +103,8 @@ class Wiring:
         self.inputs = self.sites[input_sites]
         self.hidden = hidden
         self.outputs = rank[output_sites]
-        self._masks: dict[tuple[str, torch.device, torch.dtype], list[Tensor]] = {}
+        self._kept = kept
+        self._masks: dict[_Key, list[Tensor]] = {}
 
     def masks(self, like: Tensor) -> list[Tensor]:
         """Of each hidden layer, the output layer, and the direct connections, [to, from].
@@ -91,9 +128,14 @@ class Wiring:
         self, name: str, targets: list[Tensor], sources: list[Tensor], like: Tensor
     ) -> list[Tensor]:
         key = (name, like.device, like.dtype)
-        if key not in self._masks:
-            self._masks[key] = [
-                (to.unsqueeze(1) >= source).to(like)
-                for to, source in zip(targets, sources, strict=True)
-            ]
-        return self._masks[key]
+        masks = self._masks.get(key)
+        if masks is None:
+            # no gradient could use what is made in inference mode
+            with torch.inference_mode(False):  # noqa: FBT003 - a compiler takes no keyword
+                masks = [
+                    (to.unsqueeze(1) >= source).to(device=like.device, dtype=like.dtype)
+                    for to, source in zip(targets, sources, strict=True)
+                ]
+            self._masks[key] = masks
+            self._kept.keep(self._masks, key)
+        return masks

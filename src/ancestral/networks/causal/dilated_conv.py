@@ -90,7 +90,6 @@ class DilatedConvolutional(CausalNetwork):
             num_sites, num_features, width=width, context_size=context_size, order=order
         )
         _check_sizes(dilations, channels, skip_channels, kernel_size)
-        self._in_raster_order = torch.equal(self.order, raster_order(num_sites))
         self.encoding = encoding
         self.dilations = tuple(dilations)
         self.kernel_size = kernel_size
@@ -162,14 +161,14 @@ class DilatedConvolutional(CausalNetwork):
 
     def with_length(self, num_sites: int) -> DilatedConvolutional:
         """The same weights for sequences of another length, shorter or longer."""
-        if not self._in_raster_order or not isinstance(self.encoding, OneHot | Plain):
+        if not self.is_raster or not isinstance(self.encoding, OneHot | Plain):
             super().with_length(num_sites)  # which refuses
         if num_sites < 1:
             raise OptionError(f"expected a length of at least 1, got {num_sites}")
         view = copy.copy(self)
         # a shallow copy shares its table of buffers too, and one of them is to differ
         view._buffers = dict(self._buffers)
-        view._buffers["order"] = raster_order(num_sites).to(self.device)
+        view._set_order(raster_order(num_sites).to(self.device))
         view.num_sites = num_sites
         return view
 
@@ -240,10 +239,11 @@ class DilatedConvolutional(CausalNetwork):
             length, taps = (self.kernel_size - 1) * dilation, taps_of[layer]
             gates = torch.addmm(offsets[layer], h, taps[0])
             if local is not None and self.context_weight is not None:
-                gates.addmm_(local, self.context_weight[:, layer])
+                gates = torch.addmm(gates, local, self.context_weight[:, layer])
             for tap in range(1, self.kernel_size):
                 slot = first + (t - tap * dilation) % length
-                gates.addmm_(state.memory.narrow(1, slot * size, size), taps[tap])
+                past = state.memory.narrow(1, slot * size, size)
+                gates = torch.addmm(gates, past, taps[tap])
             a, b = gates.split(size, -1)
             z = a.tanh_().mul_(b.sigmoid_())
             if length:
@@ -275,13 +275,13 @@ class DilatedConvolutional(CausalNetwork):
 
         Time comes first, so that sites some steps before are a slice of memory.
         """
-        ordered = x if self._in_raster_order else x.index_select(1, self.order)
+        ordered = x if self.is_raster else x.index_select(1, self.order)
         return ordered.transpose(0, 1)
 
     def _stored(self, x: Tensor) -> Tensor:
         """Undo `_drawn`."""
         ordered = x.transpose(0, 1)
-        if self._in_raster_order:
+        if self.is_raster:
             return ordered
         return ordered.index_select(1, self.order.argsort())
 

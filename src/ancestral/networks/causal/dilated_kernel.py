@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 
 import torch
 
 from ancestral.core.native import compiled
 from ancestral.core.native_vectors import VECTORS, number_flags
 
-__all__ = ["has_kernel", "kernel"]
+__all__ = ["kernel"]
 
 
-def has_kernel(dtype: torch.dtype) -> bool:
-    """Whether there is a compiler here, and vectors of these numbers."""
-    return _library("", dtype) is not None
-
-
-def kernel(draw: str | None, dtype: torch.dtype) -> ctypes.CDLL:
+def kernel(dtype: torch.dtype, draw: str | None = None) -> ctypes.CDLL | None:
     """A library with `step`, and with `generate` where it is told how to draw.
 
+    None where there is no compiler, and for numbers it has no vectors of.
+
     Args:
+        dtype: of all numbers.
         draw: C, see `core.native_draw`; or None.
-        dtype: of all numbers, which `has_kernel`.
     """
-    library = _library(draw or "", dtype)
-    assert library is not None
-    return library
-
-
-@functools.cache
-def _library(draw: str, dtype: torch.dtype) -> ctypes.CDLL | None:
     flags = number_flags(dtype)
     if flags is None:
         return None
-    return compiled(VECTORS + _STEP + (draw + _GENERATE if draw else ""), *flags)
+    return compiled(VECTORS + _STEP + ("" if draw is None else draw + _GENERATE), *flags)
 
 
 # A weight matrix lies in panels of at most 4 vectors of its columns, so that a panel's results
@@ -86,7 +75,7 @@ static long whole_vectors(long size) { return (size + LANES - 1) / LANES * LANES
 static long in_panels(long rows, long columns) { return rows * whole_vectors(columns); }
 
 typedef struct {
-    long layers, taps, channels, skips, outputs, context, inputs, codes, width, memory;
+    long layers, taps, channels, skips, outputs, context, codes, width, memory;
     const long *dilations;
     const real *input, *input_bias, *gates, *context_gates, *residual, *skip, *skip_bias,
         *hidden, *hidden_bias, *output, *output_bias;
@@ -112,7 +101,7 @@ static void encode(const Network *n, const real *value, real *h) {
         const real *row = n->input;
         real factor = 1;
         if (n->codes) {
-            long code = value[w] < 0 ? 0 : value[w];
+            long code = value[w] > 0 ? value[w] : 0;  /* 0 for NaN, which is no place */
             row += (w * n->codes + (code < n->codes ? code : n->codes - 1)) * size;
         } else {
             row += w * size;
@@ -123,7 +112,7 @@ static void encode(const Network *n, const real *value, real *h) {
 }
 
 static void rectify(real *x, long size) {
-    for (long i = 0; i < size; i++) x[i] = x[i] > 0 ? x[i] : 0;
+    for (long i = 0; i < size; i++) x[i] = x[i] < 0 ? 0 : x[i];  /* NaN stays */
 }
 
 static void spread(real *to, long stride, const real *bias, long size, long rows) {

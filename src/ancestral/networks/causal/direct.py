@@ -58,12 +58,12 @@ class DirectOrderAgnosticNADE(CausalNetwork):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All sites under the network's order."""
-        return self._ordered().forward(x, context) + self._linear(self.network.inputs(x))
+        return self.network(x, context) + self._linear(self.network.inputs(x))
 
     def among(self, x: Tensor, present: Tensor, context: Tensor | None = None) -> Tensor:
         """Features of the present sites, from those present before them."""
         inputs = torch.where(present.unsqueeze(-1), self.network.inputs(x), 0.0)
-        return self._ordered().among(x, present, context) + self._linear(inputs)
+        return self.network.among(x, present, context) + self._linear(inputs)
 
     def _linear(self, inputs: Tensor) -> Tensor:
         """[batch, T, E + 1] -> [batch, T, P], from the sites before alone."""
@@ -74,7 +74,7 @@ class DirectOrderAgnosticNADE(CausalNetwork):
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Both:
         """The hidden units' sums, and those of the direct connections."""
-        network = self._ordered()
+        network = self.network
         linear = self.direct.new_zeros(batch_size, self.num_sites * self.num_features)
         weight = self.direct.detach().flatten(2)
         state = network.init_state(batch_size, context)
@@ -92,11 +92,10 @@ class DirectOrderAgnosticNADE(CausalNetwork):
 
     def with_order(self, order: Sequence[int] | Tensor) -> DirectOrderAgnosticNADE:
         """The same weights under another order."""
-        return reordered(self, order)
-
-    def _ordered(self) -> OrderAgnosticNADE:
-        """The part with hidden units, under this network's order."""
-        return self.network.with_order(self.order)
+        view = reordered(self, order)
+        # a shallow copy shares its table of modules, too
+        view._modules = self._modules | {"network": self.network.with_order(view.order)}
+        return view
 
 
 @dataclass

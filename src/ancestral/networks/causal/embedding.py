@@ -56,7 +56,8 @@ class SiteEmbedding(nn.Module):
         table = self.weight if table is None else table
         codes = one_hot_codes(self.encoding, value)
         if codes is None:
-            return self.encoding.at(value, site).to(table.dtype) @ table
+            # as precise as the table, inside an autocast too
+            return (self.encoding.at(value, site).to(table.dtype) @ table).to(table.dtype)
         if codes.shape[-1] == 1:
             return table.index_select(0, codes.squeeze(-1))
         return F.embedding(codes, table).sum(-2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,15 @@ from torch.nn import functional as F
 
 from ancestral.core import Column, DataDependent, Kind, Specification
 
-__all__ = ["OneHot", "Plain", "SiteEncoding", "Standardized", "column_encoding", "encoding_for"]
+__all__ = [
+    "OneHot",
+    "Plain",
+    "Pooled",
+    "SiteEncoding",
+    "Standardized",
+    "column_encoding",
+    "encoding_for",
+]
 
 
 class SiteEncoding(nn.Module):
@@ -77,23 +86,31 @@ class OneHot(SiteEncoding):
         return self(value)
 
 
+class Pooled(StrEnum):
+    """Which cells share a mean and a deviation."""
+
+    CELLS = "cells"
+    """Each has its own."""
+    ALL = "all"
+    """All share one, as the pixels of an image should, some of which never change."""
+
+
 class Standardized(SiteEncoding, DataDependent):
     """Numbers minus their training mean, over their training deviation.
 
     Args:
         num_sites: T.
         width: W.
-        pooled: "cells": each cell has its own mean and deviation; "all": they share one, as
-            the pixels of an image should, some of which never change.
+        pooled: which cells share a mean and a deviation.
     """
 
     loc: Tensor
     scale: Tensor
 
-    def __init__(self, num_sites: int, width: int = 1, pooled: str = "cells") -> None:
+    def __init__(self, num_sites: int, width: int = 1, pooled: Pooled = Pooled.CELLS) -> None:
         super().__init__()
         self.size = width
-        self.pooled = pooled
+        self.pooled = Pooled(pooled)
         self.register_buffer("loc", torch.zeros(num_sites, width))
         self.register_buffer("scale", torch.ones(num_sites, width))
 
@@ -101,7 +118,7 @@ class Standardized(SiteEncoding, DataDependent):
         """Mean and deviation of training rows of any shape that holds T W cells."""
         del observed
         rows = x.reshape(x.shape[0], *self.loc.shape).double()
-        over = (0,) if self.pooled == "cells" else (0, 1, 2)
+        over = (0,) if self.pooled is Pooled.CELLS else (0, 1, 2)
         loc, scale = rows.mean(over), rows.std(over, correction=0)
         self.loc.copy_(loc.expand_as(self.loc))
         self.scale.copy_(torch.where(scale > 0, scale, 1.0).expand_as(self.scale))
@@ -180,7 +197,7 @@ def encoding_for(spec: Specification, width: int = 1) -> SiteEncoding:
         return Plain(width)
     if spec.kind is Kind.CATEGORICAL:
         return OneHot(spec.num_levels or 0, width)
-    pooled = "all" if spec.image_shape is not None else "cells"
+    pooled = Pooled.CELLS if spec.image_shape is None else Pooled.ALL
     return Standardized(spec.num_dims // width, width, pooled)
 
 

@@ -146,7 +146,7 @@ def _gate(gates: Tensor, z: Tensor) -> None:
         native_gate(gates, z)
         return
     a, b = gates.chunk(2, 1)
-    torch.mul(a.tanh_(), b.sigmoid_(), out=z)
+    z.copy_(a.tanh_()).mul_(b.sigmoid_())  # torch.compile has no `out` for slices
 
 
 def _gate_gradient(dz: Tensor, gates: Tensor) -> Tensor:

@@ -77,6 +77,11 @@ class LinearCausal(CausalNetwork):
         """W, zero where a site must not look, [to, P, from, E]."""
         return self.weight * self.mask
 
+    @property
+    def step_products(self) -> int:
+        """A sample takes as many as a pass."""
+        return super().step_products // self.num_sites
+
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Activations:
         """The features of all sites as far as they are known: biases and context."""
         check_context(context, self.context_size, batch_size)
@@ -94,7 +99,8 @@ class LinearCausal(CausalNetwork):
         size = self.num_features
         if prev is not None:
             site = state.order.value[t - 1]
-            state.features.addmm_(self.encoding.at(prev, site), state.weights.value[site])
+            encoded = self.encoding.at(prev, site).to(state.features.dtype)
+            state.features.addmm_(encoded, state.weights.value[site])
         start = state.order.value[t] * size
         return state.features[:, start : start + size], state
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from ancestral.core.errors import OptionError
 from ancestral.core.native_draw import NativeDraw
-from ancestral.networks.causal.degrees import Wiring, hidden_degrees
+from ancestral.networks.causal.degrees import KeptMasks, Wiring, hidden_degrees
 from ancestral.networks.causal.encodings import OneHot, Plain, SiteEncoding, Standardized
 from ancestral.networks.causal.native_unit_once import NativeInputs
 from ancestral.networks.causal.network import CausalNetwork, check_context, checked_order
+from ancestral.networks.causal.reordering import reordered
 from ancestral.networks.causal.unit_once import Activations, UnitOnce, Weights
 
 __all__ = ["MaskedDense"]
@@ -56,6 +57,7 @@ class MaskedDense(CausalNetwork):
         | 8 to 13, sections 4.1 to 4.3; https://arxiv.org/abs/1502.03509
     """
 
+    orders: Tensor
     _input_index: Tensor
     _output_index: Tensor
 
@@ -85,11 +87,12 @@ class MaskedDense(CausalNetwork):
         self.num_connectivities = num_connectivities
         self.input_sizes = [encoding.size_of(site) for site in range(num_sites)]
         self.feature_sizes = features
-        self._wirings = {
-            tuple(order.tolist()): self._wired(order, number % num_connectivities)
-            for number, order in reversed(list(enumerate(known)))
-        }
-        self.wiring = self._wirings[tuple(known[0].tolist())]
+        self._kept_masks = KeptMasks()
+        self._wirings = self._wired_all(known)
+        self.wiring = self._wiring_of(known[0])
+        if num_connectivities > 1:
+            # with the weights, since the place of an order says which connectivity is its own
+            self.register_buffer("orders", torch.stack(known))
         used = _used(self.input_sizes, encoding.size)
         self.register_buffer("_input_index", used, persistent=False)
         used = _used(features, self.num_features)
@@ -127,6 +130,11 @@ class MaskedDense(CausalNetwork):
         flat = F.linear(h, last, output_bias) + F.linear(inputs, direct)
         return self._padded(self._with_context(flat, -1, context))
 
+    @property
+    def step_products(self) -> int:
+        """A sample takes as many as a pass."""
+        return super().step_products // self.num_sites
+
     def init_state(self, batch_size: int, context: Tensor | None = None) -> Activations:
         """Biases and context of every unit."""
         return self._plan(batch_size, context).start()
@@ -160,12 +168,10 @@ class MaskedDense(CausalNetwork):
             IncompatibleChoices: the network was made for one order.
         """
         new = checked_order(order, self.num_sites)
-        key = tuple(new.tolist())
-        if key not in self._wirings and len(self._wirings) == 1:
+        if tuple(new.tolist()) not in self._wirings and len(self._wirings) == 1:
             super().with_order(new)
-        view = copy.copy(self)
-        view._buffers = self._buffers | {"order": new.to(self.order.device)}
-        view.wiring = self._wirings.get(key) or self._wired(new, 0)
+        view = reordered(self, new)
+        view.wiring = self._wiring_of(new)
         return view
 
     def _plan(self, batch_size: int, context: Tensor | None) -> UnitOnce:
@@ -216,13 +222,37 @@ class MaskedDense(CausalNetwork):
     def _with_context(self, h: Tensor, number: int, context: Tensor | None) -> Tensor:
         return h if context is None else h + self.contexts[number](context)
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Weights of several orders bring theirs, and which connectivity goes with each."""
+        order, orders = (state_dict.get(f"{prefix}{name}") for name in ("order", "orders"))
+        if len(self._wirings) > 1 and order is not None and len(order) == self.num_sites:
+            if orders is not None and "orders" in self._buffers:
+                self._wirings = self._wired_all([checked_order(o, len(order)) for o in orders])
+                self.register_buffer("orders", orders.to(self.device))
+            self._set_order(order.to(self.device))
+            self.wiring = self._wiring_of(checked_order(order, len(order)))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _wired_all(self, orders: Sequence[Tensor]) -> dict[tuple[int, ...], Wiring]:
+        """By order; one that comes twice has its first connectivity."""
+        return {
+            tuple(order.tolist()): self._wired(order, number % self.num_connectivities)
+            for number, order in reversed(list(enumerate(orders)))
+        }
+
+    def _wiring_of(self, order: Tensor) -> Wiring:
+        return self._wirings.get(tuple(order.tolist())) or self._wired(order, 0)
+
     def _wired(self, order: Tensor, connectivity: int) -> Wiring:
         lowest = 0 if self.context_size else 1
         hidden = [
             hidden_degrees(size, self.num_sites, lowest, connectivity)
             for size in self.hidden_sizes
         ]
-        return Wiring(order, _owners(self.input_sizes), hidden, _owners(self.feature_sizes))
+        inputs, outputs = _owners(self.input_sizes), _owners(self.feature_sizes)
+        return Wiring(order, inputs, hidden, outputs, self._kept_masks)
 
 
 def _for_each_site(num_features: int | Sequence[int], num_sites: int) -> list[int]:

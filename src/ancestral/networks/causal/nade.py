@@ -152,6 +152,11 @@ class NADE(CausalNetwork):
         kept = torch.rand(batch_size, self.hidden_size, device=self.device) >= self.dropout
         return kept.to(self.dtype) / (1 - self.dropout)
 
+    @property
+    def step_products(self) -> int:
+        """A sample takes as many as a pass."""
+        return super().step_products // self.num_sites
+
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Sums:
         """The sums before any site is known, and the weights, ready for steps."""
         sums = self.first_sums(batch_size, context)
@@ -197,7 +202,7 @@ class NADE(CausalNetwork):
                 spread=spread,
                 num_codes=encoding.num_levels if isinstance(encoding, OneHot) else 0,
                 num_known=self.num_inputs - encoding.size,
-            ).unsqueeze(-1)
+            )
 
 
 class TiedNADE(NADE):

@@ -11,12 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ancestral.core.native_draw import NativeDraw
-from ancestral.networks.causal.dilated_kernel import has_kernel, kernel
+from ancestral.networks.causal.dilated_kernel import kernel
 
 __all__ = ["NativeSteps", "native_steps"]
 
 _LANES = {torch.float32: 16, torch.float64: 8}
-_PANEL = 4  # vectors
 _SITES_PER_CALL = 2000  # between them the interpreter can be interrupted
 
 
@@ -25,7 +24,7 @@ class _Network(ctypes.Structure):
         *(
             (name, ctypes.c_long)
             for name in (
-                *("layers", "taps", "channels", "skips", "outputs", "context", "inputs"),
+                *("layers", "taps", "channels", "skips", "outputs", "context"),
                 *("codes", "width", "memory"),
             )
         ),
@@ -48,11 +47,13 @@ class NativeSteps:
         network: sizes and addresses.
         tensors: what is at the addresses.
         dtype: of all numbers.
+        kernel: of a step.
     """
 
     network: _Network
     tensors: tuple[Tensor, ...]
     dtype: torch.dtype
+    kernel: ctypes.CDLL
 
     def step(
         self,
@@ -72,7 +73,7 @@ class NativeSteps:
             t: number of the step.
         """
         out = memory.new_empty(len(memory), self.network.outputs)
-        kernel(None, self.dtype).step(
+        self.kernel.step(
             ctypes.byref(self.network),
             *_addresses(memory, offsets),
             ctypes.c_long(_stride(offsets)),
@@ -92,8 +93,8 @@ class NativeSteps:
         context: Tensor | None,
         uniforms: Tensor,
         order: Tensor,
-    ) -> Tensor:
-        """All values, [batch, T, W].
+    ) -> Tensor | None:
+        """All values, [batch, T, W]; None where the kernel with this draw cannot be built.
 
         Args:
             draw: of one site.
@@ -103,14 +104,16 @@ class NativeSteps:
             uniforms: [batch, T, numbers].
             order: [T] int64.
         """
+        library = kernel(self.dtype, draw.source)
+        if library is None:
+            return None
         batch, num_sites = uniforms.shape[:2]
         x = memory.new_zeros(batch, num_sites, self.network.width)
         uniforms = uniforms.contiguous()
         parameters = (ctypes.c_double * max(1, len(draw.parameters)))(*draw.parameters)
-        generate = kernel(draw.source, self.dtype).generate
         threads = max(1, min(torch.get_num_threads(), batch))
         for begin in range(0, num_sites, _SITES_PER_CALL):
-            generate(
+            library.generate(
                 ctypes.byref(self.network),
                 *_addresses(memory, offsets),
                 ctypes.c_long(_stride(offsets)),
@@ -157,7 +160,8 @@ def native_steps(
         output: [S, P] and bias.
     """
     dtype = gates.dtype
-    if gates.device.type != "cpu" or not has_kernel(dtype):
+    library = kernel(dtype) if gates.device.type == "cpu" else None
+    if library is None:
         return None
     num_layers, taps, channels = gates.shape[:3]
     tensors = (
@@ -180,14 +184,13 @@ def native_steps(
         skip[0].shape[-1],
         output[0].shape[-1],
         0 if context_gates is None else context_gates.shape[1],
-        len(inputs[0]),
         codes,
         width,
         (taps - 1) * sum(dilations) * channels,
         (ctypes.c_long * num_layers)(*dilations),
         *_addresses(*tensors),
     )
-    return NativeSteps(network, tensors, dtype)
+    return NativeSteps(network, tensors, dtype, library)
 
 
 def _panels(weight: Tensor) -> Tensor:

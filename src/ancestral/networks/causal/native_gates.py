@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 
 import torch
 from torch import Tensor
@@ -14,7 +13,9 @@ from ancestral.core.native_vectors import VECTORS, number_flags
 __all__ = ["fits_native", "native_gate", "native_gate_gradient"]
 
 _LANES = 16
-_NUMBERS = r"""
+_SOURCE = (
+    VECTORS
+    + r"""
 #ifdef HALF  /* bfloat16, rounded to nearest even; what is computed is float */
 typedef uint16_t number;
 typedef uint16_t numbers __attribute__((vector_size(2 * LANES)));
@@ -66,6 +67,7 @@ void gate_gradient(const number *dz, const number *gates, number *out,
     }
 }
 """
+)
 _ROWS_PER_THREAD = 500
 
 
@@ -106,9 +108,8 @@ def _call(name: str, tensors: tuple[Tensor, ...], z: Tensor) -> None:
     getattr(_library(z.dtype), name)(*addresses, *sizes, threads)
 
 
-@functools.cache
 def _library(dtype: torch.dtype) -> ctypes.CDLL | None:
     if dtype is torch.bfloat16:
-        return compiled(VECTORS + _NUMBERS, *(number_flags(torch.float32) or ()), "-DHALF")
+        return compiled(_SOURCE, *(number_flags(torch.float32) or ()), "-DHALF")
     flags = number_flags(dtype)
-    return None if flags is None else compiled(VECTORS + _NUMBERS, *flags)
+    return None if flags is None else compiled(_SOURCE, *flags)

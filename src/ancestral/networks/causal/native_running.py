@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ __all__ = [
     "native_backward",
     "native_forward",
     "native_generate",
+    "room_for_sums",
 ]
 
 _ELEMENTS_PER_THREAD = 200_000  # below it a second thread costs more than it brings
@@ -27,7 +29,6 @@ def fits_native(activation: str, *tensors: Tensor | None) -> bool:
     dtype = given[0].dtype
     return (
         all(tensor.device.type == "cpu" and tensor.dtype == dtype for tensor in given)
-        and not torch.compiler.is_compiling()
         and library(dtype, activation) is not None
     )
 
@@ -41,8 +42,9 @@ def native_forward(
     gate: Tensor | None,
     order: Tensor,
     start: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """The features [batch, T, P], and the sums after the last site [batch, H].
+    kept: Tensor | None,
+) -> Tensor:
+    """The features [batch, T, P].
 
     Args:
         activation: its name.
@@ -53,12 +55,24 @@ def native_forward(
         gate: [batch, H] or None.
         order: [T].
         start: [batch, H].
+        kept: [.., batch, H], gets the sums that `native_backward` starts from, see
+            `room_for_sums`; or None.
     """
     sums = start.clone(memory_format=torch.contiguous_format)
     out = inputs.new_empty(*inputs.shape[:2], readout.shape[1])
-    tensors = (inputs, weight, readout, scale, gate, order, sums, out)
+    tensors = (inputs, weight, readout, scale, gate, order, sums, kept, out)
     _call("forward", activation, tensors, readout.shape[1])
-    return out, sums
+    return out
+
+
+def room_for_sums(num_sites: int, start: Tensor) -> Tensor:
+    """For the sums of every so many sites, [.., batch, H]: about sqrt(T) times.
+
+    Args:
+        num_sites: T.
+        start: [batch, H].
+    """
+    return start.new_empty(-(-num_sites // _sites_between(num_sites)), *start.shape)
 
 
 def native_backward(
@@ -84,16 +98,16 @@ def native_backward(
         scale: [T].
         gate: [batch, H] or None.
         order: [T].
-        sums: [batch, H], after the last site.
+        sums: [.., batch, H], that `native_forward` has kept.
         of_out: [batch, T, P].
         wants: whether the gradients of inputs and of scale are wanted.
     """
     of_inputs = torch.zeros_like(inputs) if wants[0] else None
     of_scale = torch.zeros_like(scale) if wants[1] else None
     of_weight, of_readout = torch.zeros_like(weight), torch.zeros_like(readout)
-    of_start = torch.zeros_like(sums)
+    of_start = sums.new_zeros(sums.shape[1:])
     tensors = (
-        *(inputs, weight, readout, scale, gate, order, sums.clone(), of_out.contiguous()),
+        *(inputs, weight, readout, scale, gate, order, sums, of_out.contiguous()),
         *(of_inputs, of_weight, of_readout, of_scale, of_start),
     )
     threads = None if of_inputs is None and of_scale is None else 1
@@ -116,8 +130,10 @@ def native_generate(
     spread: Tensor,
     num_codes: int,
     num_known: int,
-) -> Tensor:
-    """All sites of all rows, each drawn from its features: [batch, T].
+) -> Tensor | None:
+    """All sites of all rows, each drawn from its features: [batch, T, 1].
+
+    None where the kernel with this draw cannot be built.
 
     Args:
         activation: its name.
@@ -134,15 +150,16 @@ def native_generate(
         num_codes: K, if values enter one-hot; 0 if they enter as numbers.
         num_known: 1, if a one that says that the site is known enters last; else 0.
     """
+    kernels = library(sums.dtype, activation, draw)
+    if kernels is None:
+        return None
     num_rows, num_sites, num_uniforms = uniforms.shape
-    x = sums.new_empty(num_rows, num_sites)
+    x = sums.new_empty(num_rows, num_sites, 1)
     parameters = (ctypes.c_double * max(1, len(draw.parameters)))(*draw.parameters)
     parts = (weight, readout, bias, scale, order, loc, spread)
     kept = [part.contiguous() for part in parts]
     noise = uniforms.to(sums.dtype).contiguous()
     sizes = (num_rows, num_sites, num_codes, num_known, readout.shape[1], sums.shape[1])
-    kernels = library(sums.dtype, activation, draw)
-    assert kernels is not None
     kernels.generate(
         *map(_address, (*kept, sums, noise)),
         parameters,
@@ -189,7 +206,7 @@ class NativeStep:
         """
         num_rows = len(sums)
         out = sums.new_empty(num_rows, self._num_outputs)
-        kept = None if before is None else before.contiguous()
+        kept = None if before is None else before.to(sums.dtype).contiguous()
         self._function(
             _address(kept),
             *self._addresses,
@@ -221,6 +238,11 @@ def _call(
     if threads is None:
         work = num_rows * num_sites * size
         threads = max(1, min(torch.get_num_threads(), work // _ELEMENTS_PER_THREAD))
-    sizes = [ctypes.c_long(n) for n in (num_rows, num_sites, num_inputs, num_outputs, size)]
+    numbers = (num_rows, num_sites, num_inputs, num_outputs, size, _sites_between(num_sites))
+    sizes = [ctypes.c_long(n) for n in numbers]
     kernels = library(inputs.dtype, activation)
     getattr(kernels, name)(*map(_address, tensors), *sizes, ctypes.c_int(threads))
+
+
+def _sites_between(num_sites: int) -> int:
+    return max(1, math.isqrt(num_sites))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -168,9 +167,10 @@ class NativeSteps:
 
     Args:
         plan: whose tensors are kept alive.
+        kernel: of one step.
     """
 
-    def __init__(self, plan: UnitOnce) -> None:
+    def __init__(self, plan: UnitOnce, kernel: ctypes.CDLL) -> None:
         self._weights = [*plan.hidden, plan.output, plan.direct]
         self._tensors = [
             torch.stack(plan.ends).contiguous(),
@@ -190,15 +190,14 @@ class NativeSteps:
         self._order = torch.tensor(plan.sites)
         self._address = ctypes.addressof(self._plan)
         self._dtype = plan.output.dtype
-        self._step = _function("step", "", self._dtype)
+        self._step = _typed(kernel.step, "step")
 
     @staticmethod
     def of(plan: UnitOnce) -> NativeSteps | None:
         """Where the weights are on the CPU, in a type it knows, and there is a compiler."""
         weight = plan.output
-        if weight.device.type != "cpu" or _library("", weight.dtype) is None:
-            return None
-        return NativeSteps(plan)
+        kernel = _library("", weight.dtype) if weight.device.type == "cpu" else None
+        return None if kernel is None else NativeSteps(plan, kernel)
 
     def step(self, values: Tensor, t: int, encoded: Tensor | None) -> None:
         """One step, which overwrites `values`.
@@ -216,8 +215,10 @@ class NativeSteps:
 
     def generate(
         self, values: Tensor, draw: NativeDraw, uniforms: Tensor, inputs: NativeInputs
-    ) -> Tensor:
+    ) -> Tensor | None:
         """All steps, each with its draws, which overwrite `values`.
+
+        None where the kernel with this draw cannot be built.
 
         Args:
             values: [batch, S], before the first step.
@@ -228,12 +229,15 @@ class NativeSteps:
         Returns:
             [batch, T, 1].
         """
+        kernel = _library(draw.source, self._dtype)
+        if kernel is None:
+            return None
+        generate = _typed(kernel.generate, "generate")
         uniforms = uniforms.to(self._dtype).contiguous()
         x = values.new_empty(*uniforms.shape[:2], 1)
         parameters = (ctypes.c_double * max(1, len(draw.parameters)))(*draw.parameters)
         scratch = values.new_zeros(self._plan.num_features + _SPARE)
         loc, scale = (part.to(values).contiguous() for part in (inputs.loc, inputs.scale))
-        generate = _function("generate", draw.source, self._dtype)
         for first in range(0, len(values), _ROWS_AT_ONCE):
             rows = slice(first, first + _ROWS_AT_ONCE)
             generate(
@@ -261,9 +265,7 @@ _ARGUMENTS = {
 }
 
 
-@functools.cache
-def _function(name: str, draw: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = getattr(_library(draw, dtype), name)
+def _typed(function: ctypes._NamedFuncPointer, name: str) -> ctypes._NamedFuncPointer:
     function.argtypes = _ARGUMENTS[name]
     function.restype = None
     return function

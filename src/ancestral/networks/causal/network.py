@@ -37,9 +37,11 @@ class CausalNetwork(nn.Module, ABC):
         num_features: P, for each site.
         context_size: size of a context vector; 0 if the network takes none.
         order: [T] int64.
+        is_raster: whether the order is that of storage.
     """
 
     order: Tensor
+    is_raster: bool
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class CausalNetwork(nn.Module, ABC):
         self.num_features = num_features
         self.width = width
         self.context_size = context_size
-        self.register_buffer("order", checked_order(order, num_sites))
+        self._set_order(checked_order(order, num_sites))
 
     @abstractmethod
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -146,6 +148,11 @@ class CausalNetwork(nn.Module, ABC):
         return type(self).step is not CausalNetwork.step
 
     @property
+    def step_products(self) -> int:
+        """Multiplications of a step for each row, at most: it decides on the number of threads."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of the weights, and of what is drawn."""
         return next(self.parameters()).dtype
@@ -154,6 +161,29 @@ class CausalNetwork(nn.Module, ABC):
     def device(self) -> torch.device:
         """Of the weights."""
         return self.order.device
+
+    def _set_order(self, order: Tensor) -> None:
+        # whether it is the order of storage is asked in each pass, and to read a tensor there
+        # would be to wait for an accelerator
+        self.register_buffer("order", order)
+        self.is_raster = torch.equal(order.cpu(), raster_order(len(order)))
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Refuse weights of another order: masks and the like were made for this one.
+
+        Raises:
+            IncompatibleChoices: the order that was saved is not the network's.
+        """
+        saved = state_dict.get(f"{prefix}order")
+        if saved is not None and not torch.equal(saved.cpu(), self.order.cpu()):
+            raise IncompatibleChoices(
+                f"expected weights of {self.num_sites} sites in the order {_briefly(self.order)}, "
+                f"got those of {len(saved)} sites in the order {_briefly(saved)}",
+                hint="build the network for the sites and the order of the saved weights",
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 @dataclass
@@ -181,6 +211,11 @@ class Prefix:
             self.x[:, int(network.order[t - 1])] = prev
         features = network.forward(self.x, self.context)
         return features[:, int(network.order[t])], self
+
+
+def _briefly(order: Tensor) -> str:
+    first = ", ".join(map(str, order[:8].tolist()))
+    return f"[{first}, ...]" if len(order) > 8 else f"[{first}]"
 
 
 def raster_order(num_sites: int) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import torch
 from torch import Tensor
 
 from ancestral.networks.causal.network import CausalNetwork
@@ -21,14 +20,9 @@ class SiteRoles(StrEnum):
 
 def in_order(network: CausalNetwork, x: Tensor) -> Tensor:
     """[batch, T, any] as stored -> in the network's order; the same tensor where they agree."""
-    return x if _is_raster(network) else x[:, network.order]
+    return x if network.is_raster else x[:, network.order]
 
 
 def as_stored(network: CausalNetwork, x: Tensor) -> Tensor:
     """Undo `in_order`."""
-    return x if _is_raster(network) else x[:, network.order.argsort()]
-
-
-def _is_raster(network: CausalNetwork) -> bool:
-    order = network.order
-    return torch.equal(order, torch.arange(len(order), device=order.device))
+    return x if network.is_raster else x[:, network.order.argsort()]

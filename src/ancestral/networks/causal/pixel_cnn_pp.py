@@ -83,7 +83,8 @@ class PixelCnnPlusPlus(CausalNetwork):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All pixels in parallel."""
         check_context(context, self.context_size, len(x))
-        image = self.encoding(x).reshape(len(x), *self.image_size, -1).permute(0, 3, 1, 2)
+        image = self.encoding(x).reshape(len(x), *self.image_size, self.encoding.size)
+        image = image.permute(0, 3, 1, 2)
         image = F.pad(image, (0, 0, 0, 0, 0, 1), value=1.0)
         # shifted: a row or column of zeros enters, and the last one goes
         above = F.pad(self.rows_above(F.pad(image, (1, 1, 1, 0))), (0, 0, 1, -1))

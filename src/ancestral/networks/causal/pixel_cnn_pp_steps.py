@@ -74,10 +74,12 @@ class PixelCnnPlusPlusSteps:
             rows = self.image[:, :, :2]
             above = network.rows_above(rows)
             known = network.row_above(rows[:, :, 1:])
-        corner = self.image[:, :, 1, 1:-2]  # the pixel above the one to the left
-        kernel = network.pixels_left
-        from_left = F.conv1d(corner, kernel.weight[:, :, 0], kernel.bias)
-        known = known.squeeze(2) + F.pad(from_left, (1, 0))
+        known = known.squeeze(2)
+        if width > 1:  # else no pixel has one to its left
+            corner = self.image[:, :, 1, 1:-2]  # the pixel above the one to the left
+            kernel = network.pixels_left
+            from_left = F.conv1d(corner, kernel.weight[:, :, 0], kernel.bias)
+            known = known + F.pad(from_left, (1, 0))
         self.known = known.transpose(1, 2).contiguous()
         self.finest.begin_row(row, above)
 

@@ -100,7 +100,8 @@ class PixelRecurrent(CausalNetwork):
         """Layer by layer; in each, front by front."""
         check_context(context, self.context_size, len(x))
         height, width, channels = self.image_shape
-        image = self.encoding(x).reshape(len(x), height, width, -1).permute(0, 3, 1, 2)
+        image = self.encoding(x).reshape(len(x), height, width, channels * self.encoding.size)
+        image = image.permute(0, 3, 1, 2)
         features = self.first(image).flatten(2).permute(2, 0, 1)
         features = permuted(features, self.pixels)
         for layer in self.layers:

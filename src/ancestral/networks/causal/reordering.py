@@ -32,5 +32,5 @@ def reordered(network: Network, order: Sequence[int] | Tensor) -> Network:
     view = copy.copy(network)
     # a shallow copy shares its table of buffers too, and one of them is to differ
     view._buffers = dict(network._buffers)
-    view._buffers["order"] = new
+    view._set_order(new)
     return view

@@ -14,6 +14,7 @@ from ancestral.networks.causal.native_running import (
     fits_native,
     native_backward,
     native_forward,
+    room_for_sums,
 )
 
 __all__ = ["Activation", "chunks", "running_features"]
@@ -58,9 +59,9 @@ def running_features(
         a_t = start + \sum_{s<t} \sum_e inputs_{o(s) e} weight_{o(s) e}
         features_{o(t) p} = readout_{o(t) p} \cdot (gate * g(scale_t a_t))
 
-    O(T H (E + P)) multiplications a row, and memory for one row of H numbers each: sums are taken
-    away again on the way back. Where no C compiler is found, chunks of sites are computed by
-    matrix products and cumulative sums, and computed again on the way back.
+    O(T H (E + P)) multiplications a row, and memory for sqrt(T) times H numbers each: sums in
+    between are added up again on the way back. Where no C compiler is found, chunks of sites are
+    computed by matrix products and cumulative sums, and computed again on the way back.
 
     Args:
         inputs: [batch, T, E], as stored.
@@ -82,35 +83,39 @@ def running_features(
     """
     native = fits_native(activation, inputs, weight, readout, scale, start, gate)
     apply: Callable[..., Tensor] = _Native.apply if native else _Chunked.apply
+    parts = (
+        inputs.contiguous(),
+        weight.contiguous(),
+        readout.contiguous(),
+        scale.contiguous(),
+        None if gate is None else gate.contiguous(),
+        order,
+        start.contiguous(),
+    )
+    if native and not torch.is_grad_enabled():
+        return native_forward(activation, *parts, None)
     # sums over hundreds of sites would lose their digits in half precision
     with torch.autocast(inputs.device.type, enabled=False):
-        return apply(
-            inputs.contiguous(),
-            weight.contiguous(),
-            readout.contiguous(),
-            scale.contiguous(),
-            start.contiguous(),
-            None if gate is None else gate.contiguous(),
-            order,
-            activation,
-        )
+        return apply(activation, *parts)
 
 
 class _Native(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        activation: Activation,
         inputs: Tensor,
         weight: Tensor,
         readout: Tensor,
         scale: Tensor,
-        start: Tensor,
         gate: Tensor | None,
         order: Tensor,
-        activation: Activation,
+        start: Tensor,
     ) -> Tensor:
-        out, sums = native_forward(activation, inputs, weight, readout, scale, gate, order, start)
-        ctx.save_for_backward(inputs, weight, readout, scale, gate, order, sums)
+        kept = room_for_sums(len(order), start)
+        parts = (inputs, weight, readout, scale, gate, order)
+        out = native_forward(activation, *parts, start, kept)
+        ctx.save_for_backward(*parts, kept)
         ctx.activation = activation
         return out
 
@@ -118,7 +123,7 @@ class _Native(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, of_out: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight, readout, scale, gate, order, sums = ctx.saved_tensors
-        gradients = native_backward(
+        *gradients, of_start = native_backward(
             ctx.activation,
             inputs,
             weight,
@@ -128,23 +133,23 @@ class _Native(torch.autograd.Function):
             order,
             sums,
             of_out,
-            wants=(ctx.needs_input_grad[0], ctx.needs_input_grad[3]),
+            wants=(ctx.needs_input_grad[1], ctx.needs_input_grad[4]),
         )
-        return (*gradients, None, None, None)
+        return (None, *gradients, None, None, of_start)
 
 
 class _Chunked(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        activation: Activation,
         inputs: Tensor,
         weight: Tensor,
         readout: Tensor,
         scale: Tensor,
-        start: Tensor,
         gate: Tensor | None,
         order: Tensor,
-        activation: Activation,
+        start: Tensor,
     ) -> Tensor:
         out = inputs.new_empty(*inputs.shape[:2], readout.shape[1])
         starts = []
@@ -187,9 +192,9 @@ class _Chunked(torch.autograd.Function):
             of_added = through - of_a + later
             later = later + through[0]
             of_weight[sites] = torch.bmm(values.movedim(1, 0).mT, of_added)
-            if ctx.needs_input_grad[0]:
+            if ctx.needs_input_grad[1]:
                 of_inputs[:, sites] = torch.bmm(of_added, weights.mT).movedim(0, 1)
-        return of_inputs, of_weight, of_readout, of_scale, later, None, None, None
+        return None, of_inputs, of_weight, of_readout, of_scale, None, None, later
 
 
 def sums_of_chunk(inputs: Tensor, weight: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:

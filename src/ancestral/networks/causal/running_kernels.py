@@ -71,11 +71,12 @@ static inline void add(real *restrict a, real factor, const real *restrict b, lo
     for (long k = 0; k < size; k++) a[k] += factor * b[k];
 }
 
-/* sums [B, H] start as the first site's and end with all sites added */
+/* sums [B, H] start as the first site's and end with all sites added. kept, which may be NULL,
+   gets those of every so many sites, [sites / every, B, H]. */
 void forward(const real *inputs, const real *weight, const real *readout,
-             const real *scale, const real *gate, const long *order, real *sums, real *out,
-             long num_rows, long num_sites, long num_inputs, long num_outputs, long size,
-             int threads) {
+             const real *scale, const real *gate, const long *order, real *sums, real *kept,
+             real *out, long num_rows, long num_sites, long num_inputs, long num_outputs,
+             long size, long every, int threads) {
     #pragma omp parallel for num_threads(threads) if(threads > 1)
     for (int thread = 0; thread < threads; thread++) {
         long first = num_rows * thread / threads, last = num_rows * (thread + 1) / threads;
@@ -84,6 +85,8 @@ void forward(const real *inputs, const real *weight, const real *readout,
             long site = order[t];
             for (long row = first; row < last; row++) {
                 real *a = sums + row * size, factor = scale[t];
+                if (kept && t % every == 0)
+                    memcpy(kept + (t / every * num_rows + row) * size, a, size * sizeof(real));
                 #pragma omp simd
                 for (long k = 0; k < size; k++) h[k] = activated(factor * a[k]);
                 if (gate) {
@@ -104,25 +107,57 @@ void forward(const real *inputs, const real *weight, const real *readout,
     }
 }
 
-/* From the last sums back to the first: each site's is taken away again, so that no activation
-   has to be kept. Each thread has some of the hidden units. of_inputs and of_scale may be NULL,
-   and need one thread otherwise; all gradients come as zeros. of_start ends as the gradient of
-   the first sums. */
+/* Sums of the sites before each of those from `begin` to `end`, of some units of all rows, added
+   up as they were: to take them away from later ones would lose what a large input has hidden.
+   at[site, row] points to them: in kept, or in room, where a site has changed them. */
+static void sums_again(const real *inputs, const real *weight, const long *order,
+                       const real *kept, real *room, const real **at, long begin, long end,
+                       long num_rows, long num_sites, long num_inputs, long all, long size) {
+    for (long row = 0; row < num_rows; row++) at[row] = kept + row * all;
+    for (long t = begin; t + 1 < end; t++, at += num_rows) {
+        long site = order[t];
+        for (long row = 0; row < num_rows; row++) {
+            const real *a = at[row], *x = inputs + (row * num_sites + site) * num_inputs;
+            for (long e = 0; e < num_inputs; e++) {
+                if (x[e] == 0) continue;
+                const real *w = weight + (site * num_inputs + e) * all;
+                #pragma omp simd
+                for (long k = 0; k < size; k++) room[k] = a[k] + x[e] * w[k];
+                a = room;
+            }
+            at[num_rows + row] = a;
+            if (a == room) room += size;
+        }
+    }
+}
+
+/* From the last site to the first, with sums from those that `forward` has kept. Each thread has
+   some of the hidden units. of_inputs and of_scale may be NULL, and need one thread otherwise;
+   all gradients come as zeros. of_start ends as the gradient of the first sums. */
 void backward(const real *inputs, const real *weight, const real *readout,
-              const real *scale, const real *gate, const long *order, real *sums,
+              const real *scale, const real *gate, const long *order, const real *sums,
               const real *of_out, real *of_inputs, real *of_weight, real *of_readout,
               real *of_scale, real *of_start,
               long num_rows, long num_sites, long num_inputs, long num_outputs, long all,
-              int threads) {
+              long every, int threads) {
     #pragma omp parallel for num_threads(threads) if(threads > 1)
     for (int thread = 0; thread < threads; thread++) {
         long first = all * thread / threads, size = all * (thread + 1) / threads - first;
         real *h = malloc(2 * size * sizeof(real)), *of_h = h + size;
-        for (long t = num_sites - 1; t >= 0; t--) {
-            long site = order[t];
+        real *room = malloc((every * num_rows + 1) * size * sizeof(real));
+        const real **at = malloc(every * num_rows * sizeof(real *));
+        for (long t = num_sites - 1, end = num_sites; t >= 0; t--) {
+            long site = order[t], begin = t / every * every;
             real factor = scale[t], of_factor = 0;
+            if (t == end - 1) {
+                const real *kept_sums = sums + t / every * num_rows * all + first;
+                sums_again(inputs, weight + first, order, kept_sums, room, at, begin, end,
+                           num_rows, num_sites, num_inputs, all, size);
+                end = begin;
+            }
             for (long row = 0; row < num_rows; row++) {
-                real *a = sums + row * all + first, *later = of_start + row * all + first;
+                const real *a = at[(t - begin) * num_rows + row];
+                real *later = of_start + row * all + first;
                 long cell = row * num_sites + site;
                 for (long e = 0; e < num_inputs; e++) {
                     real x = inputs[cell * num_inputs + e];
@@ -130,7 +165,6 @@ void backward(const real *inputs, const real *weight, const real *readout,
                     if (of_inputs)
                         of_inputs[cell * num_inputs + e] = dot(later, weight + place, size);
                     if (x == 0) continue;
-                    add(a, -x, weight + place, size);
                     add(of_weight + place, x, later, size);
                 }
                 const real *kept = gate ? gate + row * all + first : 0;
@@ -155,6 +189,8 @@ void backward(const real *inputs, const real *weight, const real *readout,
             }
             if (of_scale) of_scale[t] = of_factor;
         }
+        free(at);
+        free(room);
         free(h);
     }
 }
@@ -205,7 +241,8 @@ void generate(const real *weight, const real *readout, const real *bias, const r
             for (long p = 0; p < num_outputs; p++)
                 features[p] = bias[site * num_outputs + p] + dot(h, read + p * size, size);
             draw(features, uniforms + (row * num_sites + site) * num_uniforms, parameters, value);
-            if (codes) add(a, 1, added + (long)*value * size, size);
+            long code = *value > 0 ? *value : 0;  /* 0 for NaN, which is no place */
+            if (codes) add(a, 1, added + code * size, size);
             else if (*value != 0 || loc[site] != 0)
                 add(a, (*value - loc[site]) / spread[site], added, size);
             if (known) add(a, 1, added + (inputs - 1) * size, size);

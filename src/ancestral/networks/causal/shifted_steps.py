@@ -118,7 +118,7 @@ class PixelBlock:
             self.first_known[:, column], self.first.flatten(1)[:, seen], weights.first_lower
         )
         if short_cut is not None:
-            h.addmm_(concat_elu(short_cut), weights.short_cut)
+            h = torch.addmm(h, concat_elu(short_cut), weights.short_cut)
         self.second[:, column + 1] = concat_elu(h)
         h = torch.addmm(
             self.second_known[:, column], self.second.flatten(1)[:, seen], weights.second_lower

@@ -91,7 +91,7 @@ class TabularCausal(CausalNetwork):
         device = self.order.device
         self.graph = graph
         self.num_rows = tuple(num_rows)
-        self.register_buffer("order", torch.tensor(steps, device=device))
+        self._set_order(torch.tensor(steps, device=device))
         # -1 fills up rows in what is saved, so that a graph can be read back from it
         count = torch.tensor([len(its) for its in graph]).unsqueeze(1)
         padding = torch.arange(most_parents) >= count
@@ -114,6 +114,11 @@ class TabularCausal(CausalNetwork):
         """A row of the table for each site."""
         check_context(context, 0, len(x))
         return F.embedding(self.rows(self.codes(x)), self.table)
+
+    @property
+    def step_products(self) -> int:
+        """A sample takes as many as a pass."""
+        return super().step_products // self.num_sites
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Codes:
         """No site has a code yet."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ancestral.core.errors import IncompatibleChoices
+from ancestral.core.native_draw import NativeDraw
 from ancestral.networks.causal.network import CausalNetwork
 
 __all__ = ["UntilEnd"]
@@ -30,8 +31,7 @@ class UntilEnd(CausalNetwork):
     """
 
     def __init__(self, network: CausalNetwork, end_code: int) -> None:
-        order = network.order
-        if network.width != 1 or not torch.equal(order.cpu(), torch.arange(len(order))):
+        if network.width != 1 or not network.is_raster:
             raise IncompatibleChoices(
                 "expected sites of one code in the order of storage for data with an end symbol",
                 hint="what comes after the end is known only if the end comes first",
@@ -52,12 +52,19 @@ class UntilEnd(CausalNetwork):
         """The network's."""
         return self.network.has_cached_step
 
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The network's."""
+        return self.network.context_shape
+
+    @property
+    def step_products(self) -> int:
+        """The network's."""
+        return self.network.step_products
+
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All sites."""
-        features = self.network(x, context)
-        ends = x[:, :-1, 0] == self.end_code
-        ended = torch.cat((torch.zeros_like(ends[:, :1]), ends.cummax(1).values), 1)
-        return self._certain(features, ended)
+        return self._certain(self.network(x, context), self._ended(x))
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Sequences:
         """None has ended."""
@@ -73,7 +80,28 @@ class UntilEnd(CausalNetwork):
 
     def with_order(self, order: Sequence[int] | Tensor) -> CausalNetwork:
         """Refused for any but the order of storage."""
-        return UntilEnd(self.network.with_order(order), self.end_code)
+        return self._around(self.network.with_order(order))
+
+    def with_length(self, num_sites: int) -> CausalNetwork:
+        """The network's, if it takes another length."""
+        return self._around(self.network.with_length(num_sites))
+
+    def generate(
+        self, draw: NativeDraw, uniforms: Tensor, context: Tensor | None = None
+    ) -> Tensor | None:
+        """The network's up to the first end, which does not depend on what it draws later."""
+        x = self.network.generate(draw, uniforms, context)
+        if x is None:
+            return None
+        return x.masked_fill(self._ended(x).unsqueeze(-1), self.end_code)
+
+    def _around(self, network: CausalNetwork) -> UntilEnd:
+        return UntilEnd(network, self.end_code).to(self.device).train(self.training)
+
+    def _ended(self, x: Tensor) -> Tensor:
+        """Which sites come after an end, [batch, T] bool."""
+        ends = (x[:, :, 0] == self.end_code).long()
+        return ends.cumsum(1) - ends > 0
 
     def _certain(self, features: Tensor, ended: Tensor) -> Tensor:
         point = features.new_full((self.num_features,), _NEVER)

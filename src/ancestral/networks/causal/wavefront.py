@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -151,7 +151,9 @@ class _WavefrontLstm(torch.autograd.Function):
                 front = cells.front(number)
                 torch.bmm(cells.joined[:, front], kernel, out=cells.gates[:, front])
                 cells.forward(number, bias)
-        ctx.cells, ctx.shape = cells, weight.shape
+        # without the output itself, which holds `ctx`: they would keep each other alive
+        ctx.cells = replace(cells, hidden=cells.hidden.detach())
+        ctx.shape = weight.shape
         ctx.save_for_backward(weight)
         return cells.hidden
 
@@ -176,7 +178,8 @@ class _WavefrontLstm(torch.autograd.Function):
                 of_weight.baddbmm_(joined.transpose(1, 2), of_gates)
                 of_bias += of_gates.sum(1, keepdim=True)
                 torch.bmm(of_gates, transposed, out=joined)
-        of_inputs = cells.joined.unflatten(1, (-1, cells.batch))[..., : cells.num_inputs]
+        pixels = cells.hidden.shape[1:3]
+        of_inputs = cells.joined.unflatten(1, pixels)[..., : cells.num_inputs]
         shape = ctx.shape
         return of_inputs, of_weight.view(shape), of_bias.view(shape[0], *shape[2:]), None
 

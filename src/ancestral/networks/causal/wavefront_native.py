@@ -146,7 +146,7 @@ def native_cells(cells: _Cells, other: Tensor, number: int, *, backward: bool = 
     Returns:
         Whether it was done.
     """
-    if cells.gates.device.type != "cpu" or cells.gates.dtype is not torch.float32:
+    if any(t.device.type != "cpu" or t.dtype is not torch.float32 for t in (cells.gates, other)):
         return False
     library = compiled(_SOURCE, *_FLAGS)
     if library is None:

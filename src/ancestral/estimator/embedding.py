@@ -6,12 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from ancestral.core import Batch, NotExact
-from ancestral.inference.posteriors import ParametricPosterior, Posterior
+from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, LatentVariableModel
 
 __all__ = ["codes_of"]
-
-_DRAWS_FOR_A_MEAN = 100
 
 
 @torch.no_grad()
@@ -28,7 +26,4 @@ def codes_of(model: nn.Module, posterior: Posterior | None, batch: Batch) -> Ten
             f"{type(model).__name__} has no latent variables to encode into",
             hint="latent-variable models have: `vae`, `ppca`",
         )
-    adapted = posterior.adapted(model, batch)
-    if not isinstance(adapted, ParametricPosterior):
-        return adapted.draw(model, batch, _DRAWS_FOR_A_MEAN).z.mean(0)
-    return adapted.distribution(model, batch).mean
+    return posterior.adapted(model, batch).mean(model, batch)

@@ -26,7 +26,8 @@ def initialize(parts: Assembly, source: Source, seed: int) -> None:
     """
     rows = min(20_000, max(100, _STATISTICS_CELLS // source.spec.num_dims))
     batch = source.sample_rows(rows, derived_seed(seed, _STATISTICS))
-    modules = [*parts.model.modules(), *(parts.posterior.modules() if parts.posterior else ())]
+    wholes = [parts.model, parts.posterior, parts.objective.companion]
+    modules = [m for whole in wholes if whole is not None for m in whole.modules()]
     dependent = [m for m in modules if isinstance(m, DataDependent)]
     # inner parts come after outer ones in `modules`; a likelihood needs its units to be set
     for module in reversed(dependent):

@@ -46,8 +46,9 @@ def solve(
         batches = validation.ordered(_VALIDATION_ROWS)
         return mean_terms(objective, model, posterior, batches, seed=config.seed)
 
+    device = next(model.parameters()).device
     return train(
-        LossModule(objective, model, posterior),
+        LossModule(objective, model, posterior).to(device),  # the companion's first move
         source,
         config,
         validate=None if validation is None else validate,

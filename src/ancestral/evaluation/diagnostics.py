@@ -137,18 +137,14 @@ def variational_terms(
         adapted, rows = adapted_to(posterior, model, batch)
         closed_kl = None
         with seeded(derived_seed(seed, number)):
+            z, log_q = adapted.draw(model, rows, num_samples)
+            means.add(adapted.mean(model, rows))
             if isinstance(adapted, ParametricPosterior):
                 q, prior = adapted.distribution(model, rows), model.prior()
-                z = q.rsample(torch.Size((num_samples,)))
-                log_q = q.log_prob(z)
-                means.add(q.mean)
                 closed_kl = _closed_kl(q, prior)
                 per_dim = marginal_kl(q, prior)
                 if per_dim is not None:
                     kl_per_dim.add(per_dim)
-            else:
-                z, log_q = adapted.draw(model, rows, num_samples)
-                means.add(z.mean(0))
         log_likelihood = model.log_likelihood(rows.x, z, rows.observed).double()
         log_ratio = (log_q - model.log_prior(z)).double()
         piece = _Piece.of(log_likelihood, log_ratio, closed_kl)

@@ -8,12 +8,10 @@ from torch.distributions import Distribution
 
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.distributions import DiagonalNormal, FullNormal, kl_terms
-from ancestral.inference.posteriors import ParametricPosterior, Posterior
+from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, LatentVariableModel
 
 __all__ = ["adapted_to", "marginal_kl", "posterior_means"]
-
-_DRAWS_FOR_A_MEAN = 64
 
 
 def adapted_to(
@@ -43,9 +41,7 @@ def posterior_means(model: nn.Module, posterior: Posterior | None, batch: Batch)
             hint="only latent-variable models have an embedding",
         )
     adapted, rows = adapted_to(posterior, model, batch)
-    if isinstance(adapted, ParametricPosterior):
-        return adapted.distribution(model, rows).mean
-    return adapted.draw(model, rows, _DRAWS_FOR_A_MEAN).z.mean(0)
+    return adapted.mean(model, rows)
 
 
 def marginal_kl(q: Distribution, prior: Distribution) -> Tensor | None:

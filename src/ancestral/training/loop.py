@@ -56,6 +56,7 @@ class LossModule(nn.Module):
         self.objective = objective
         self.model = model
         self.posterior = posterior
+        self.companion = objective.companion
 
     def forward(self, batch: Batch, step: int) -> Loss:
         """The loss of one batch."""

@@ -34,6 +34,11 @@ class ClosedForm:
 
     target: str = "log_prob"
 
+    @property
+    def companion(self) -> None:
+        """Nothing is trained along."""
+        return
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse models that have no such solution."""
         del posterior

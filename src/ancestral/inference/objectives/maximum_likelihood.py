@@ -20,6 +20,11 @@ class MaximumLikelihood:
 
     target: str = "log_prob"
 
+    @property
+    def companion(self) -> None:
+        """Nothing is trained along."""
+        return
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse models without an exact log p."""
         del posterior

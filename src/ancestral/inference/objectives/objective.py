@@ -34,6 +34,11 @@ class Objective(Protocol):
         """The term that is to grow, and on which early stopping watches."""
         ...
 
+    @property
+    def companion(self) -> nn.Module | None:
+        """What is trained along and not needed afterwards: baselines, critics; None if nothing."""
+        ...
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse models and posteriors it cannot train, before any work is done."""
         ...

@@ -38,6 +38,11 @@ class OrderAgnostic:
     num_validation_draws: int = 4
     target: str = "order_average"
 
+    @property
+    def companion(self) -> None:
+        """Nothing is trained along."""
+        return
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse models that cannot predict from any set of sites."""
         del posterior

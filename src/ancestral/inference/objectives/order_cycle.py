@@ -28,6 +28,11 @@ class OrderCycle:
 
     target: str = "log_prob"
 
+    @property
+    def companion(self) -> None:
+        """Nothing is trained along."""
+        return
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse models of one order."""
         del posterior

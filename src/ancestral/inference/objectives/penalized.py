@@ -35,6 +35,11 @@ class Penalized:
         """The other objective's."""
         return self.objective.target
 
+    @property
+    def companion(self) -> nn.Module | None:
+        """The other objective's."""
+        return self.objective.companion
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """The other objective's."""
         self.objective.check(model, posterior)

@@ -20,6 +20,11 @@ class Reconstruction:
 
     target: str = "minus_reconstruction_error"
 
+    @property
+    def companion(self) -> None:
+        """Nothing is trained along."""
+        return
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse anything but an autoencoder."""
         del posterior

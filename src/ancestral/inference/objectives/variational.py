@@ -73,6 +73,11 @@ class Variational:
         """The bound."""
         return "bound"
 
+    @property
+    def companion(self) -> nn.Module | None:
+        """The gradient estimator, if it learns something itself."""
+        return self.gradient if isinstance(self.gradient, nn.Module) else None
+
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
         """Refuse combinations whose gradient would be wrong."""
         if not isinstance(model, LatentVariableModel) or posterior is None:

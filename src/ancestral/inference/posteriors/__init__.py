@@ -9,7 +9,11 @@ from ancestral.inference.posteriors.per_datum import (
     Refinement,
     WarmStart,
 )
-from ancestral.inference.posteriors.posterior import ParametricPosterior, Posterior
+from ancestral.inference.posteriors.posterior import (
+    ParametricPosterior,
+    Posterior,
+    ScoresItsDraws,
+)
 
 __all__ = [
     "Amortized",
@@ -20,5 +24,6 @@ __all__ = [
     "PerDatum",
     "Posterior",
     "Refinement",
+    "ScoresItsDraws",
     "WarmStart",
 ]

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from ancestral.core import Batch, Draws
+from ancestral.core import Batch, Draws, seeded
 from ancestral.models import LatentVariableModel
 
-__all__ = ["ParametricPosterior", "Posterior"]
+__all__ = ["ParametricPosterior", "Posterior", "ScoresItsDraws"]
+
+_DRAWS_FOR_A_MEAN = 100
+
+
+@runtime_checkable
+class ScoresItsDraws(Protocol):
+    """A distribution that knows the density of what it draws at no further cost.
+
+    A flow, for one: to score a point that it did not draw it must be inverted.
+    """
+
+    def rsample_with_log_prob(self, sample_shape: torch.Size) -> tuple[Tensor, Tensor]:
+        """Reparameterised draws, and their log-densities."""
+        ...
 
 
 class Posterior(nn.Module, ABC):
@@ -34,6 +49,11 @@ class Posterior(nn.Module, ABC):
     @abstractmethod
     def log_prob(self, model: LatentVariableModel, batch: Batch, z: Tensor) -> Tensor:
         """Log q(z | x), [samples, batch]."""
+
+    def mean(self, model: LatentVariableModel, batch: Batch) -> Tensor:
+        """E_q[z], [batch, *latent]: here the mean of 100 draws, the same ones at each call."""
+        with seeded(0):
+            return self.draw(model, batch, _DRAWS_FOR_A_MEAN).z.mean(0)
 
     def proposal(self, model: LatentVariableModel, batch: Batch) -> Callable[[int], Draws]:
         """`draw` with all but the number of samples given, for many draws of the same data."""
@@ -64,7 +84,7 @@ class ParametricPosterior(Posterior):
         """q(z | x) with batch shape [batch] and event shape [*latent]."""
 
     def draw(self, model: LatentVariableModel, batch: Batch, num_samples: int) -> Draws:
-        """Reparameterised samples."""
+        """Samples, reparameterised where the distribution can."""
         return self.proposal(model, batch)(num_samples)
 
     def proposal(self, model: LatentVariableModel, batch: Batch) -> Callable[[int], Draws]:
@@ -72,10 +92,21 @@ class ParametricPosterior(Posterior):
         q = self.distribution(model, batch)
 
         def draw(num_samples: int) -> Draws:
-            z = q.rsample(torch.Size((num_samples,)))
+            shape = torch.Size((num_samples,))
+            if isinstance(q, ScoresItsDraws):
+                return Draws(*q.rsample_with_log_prob(shape))
+            z = q.rsample(shape) if q.has_rsample else q.sample(shape)
             return Draws(z, q.log_prob(z))
 
         return draw
+
+    def mean(self, model: LatentVariableModel, batch: Batch) -> Tensor:
+        """E_q[z] by the distribution's own formula, if it has one."""
+        q = self.distribution(model, batch)
+        try:
+            return q.mean
+        except NotImplementedError:
+            return super().mean(model, batch)
 
     def log_prob(self, model: LatentVariableModel, batch: Batch, z: Tensor) -> Tensor:
         """Log q(z | x)."""

@@ -1,0 +1,1 @@
+"""Invertible maps with a known Jacobian, and the distributions they make."""

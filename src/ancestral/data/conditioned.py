@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from ancestral.core.batch import Batch
 from ancestral.core.errors import DataError, ShapeError
-from ancestral.core.estimate import Kind as EstimateKind
+from ancestral.data.accompanied import Accompanied
 from ancestral.data.source import Source
 
 __all__ = ["Conditioned", "given_labels"]
 
 
-class Conditioned:
+class Conditioned(Accompanied):
     """Another source's rows, each batch of which carries a context.
 
     Args:
@@ -45,69 +45,18 @@ class Conditioned:
                 f"expected a context of shape [{len(source)}, {len(names)}], "
                 f"got {list(context.shape)}"
             )
-        self.spec = replace(source.spec, context=tuple(names))
-        self._source = source
-        self._context = context
-
-    @property
-    def labels(self) -> np.ndarray | None:
-        """[rows] class codes."""
-        return self._source.labels
-
-    @property
-    def log_prob_kind(self) -> EstimateKind:
-        """As without the context."""
-        return self._source.log_prob_kind
+        super().__init__(source, context, replace(source.spec, context=tuple(names)))
 
     @property
     def context(self) -> Tensor:
         """[rows, size]."""
-        return self._context
+        return self._values
 
-    def __len__(self) -> int:
-        return len(self._source)
+    def _joined(self, batch: Batch, values: Tensor) -> Batch:
+        return batch.with_context(values.to(batch.x.dtype))
 
-    def batches(
-        self, batch_size: int, *, seed: int, epoch: int, start: int = 0
-    ) -> Iterator[Batch]:
-        """One pass in shuffled order; see `Source.batches`."""
-        for batch in self._source.batches(batch_size, seed=seed, epoch=epoch, start=start):
-            yield self._with_context(batch)
-
-    def ordered(self, batch_size: int) -> Iterator[Batch]:
-        """All rows in their own order."""
-        first = 0
-        for batch in self._source.ordered(batch_size):
-            context = self._context[first : first + len(batch)]
-            first += len(batch)
-            yield batch.with_context(context.to(batch.x.dtype))
-
-    def rows(self, selection: slice | np.ndarray | Tensor) -> Batch:
-        """Some rows by number."""
-        return self._with_context(self._source.rows(selection))
-
-    def sample_rows(self, num_rows: int, seed: int) -> Batch:
-        """At most `num_rows` distinct rows at random."""
-        return self._with_context(self._source.sample_rows(num_rows, seed))
-
-    def subset(self, selection: slice | np.ndarray | Tensor) -> Conditioned:
-        """Some of the rows."""
-        where = selection
-        if not isinstance(where, slice):
-            where = torch.as_tensor(where, device=self._context.device)
-        return Conditioned(self._source.subset(selection), self._context[where], self.spec.context)
-
-    def to(self, device: torch.device | str) -> Conditioned:
-        """The same rows on another device."""
-        return Conditioned(self._source.to(device), self._context.to(device), self.spec.context)
-
-    def _with_context(self, batch: Batch) -> Batch:
-        if batch.index is None:
-            raise DataError(
-                "expected rows in memory to condition on, got rows that are streamed",
-                hint="conditional models need data that fit in memory",
-            )
-        return batch.with_context(self._context[batch.index].to(batch.x.dtype))
+    def _of(self, source: Source, values: Tensor) -> Conditioned:
+        return Conditioned(source, values, self.spec.context)
 
 
 def given_labels(

@@ -13,6 +13,7 @@ __all__ = ["check_ranges"]
 _SIZES = (
     "channels",
     "components",
+    "dilation_cycle",
     "embedding_size",
     "first_kernel_size",
     "hidden_size",

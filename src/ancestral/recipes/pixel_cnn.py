@@ -7,7 +7,12 @@ from typing import Any
 from ancestral.core import Kind, Specification
 from ancestral.distributions import SiteHead
 from ancestral.estimator import Assembly
-from ancestral.networks.causal import GatedConvolutions, MaskedConvolutions, encoding_for
+from ancestral.networks.causal import (
+    GatedConvolutions,
+    MaskedConvolutions,
+    doubling,
+    encoding_for,
+)
 from ancestral.recipes.image_parts import image_shape
 from ancestral.recipes.site_parts import autoregressive, cell_sites
 
@@ -57,6 +62,7 @@ def gated_pixel_cnn(
     num_layers: int = 7,
     kernel_size: int = 3,
     first_kernel_size: int = 7,
+    dilation_cycle: int = 3,
     likelihood: str = "auto",
 ) -> Assembly:
     """Gated convolutions over the rows above and over the pixels to the left: no blind spot.
@@ -67,6 +73,8 @@ def gated_pixel_cnn(
         num_layers: gated layers, the first included.
         kernel_size: of all layers but the first, odd.
         first_kernel_size: of the first layer, odd.
+        dilation_cycle: layers after the first have dilations 1, 2, 4, ..., so many of them, and
+            then again from 1; 1 for the paper's undilated layers, which see less.
         likelihood: of a cell; auto takes Bernoulli for black and white, and for levels a
             categorical, as the papers do.
     """
@@ -79,6 +87,7 @@ def gated_pixel_cnn(
         num_layers=num_layers,
         kernel_size=kernel_size,
         first_kernel_size=first_kernel_size,
+        dilations=doubling(dilation_cycle),
         context_size=len(spec.context),
     )
     return autoregressive(spec, network, head)

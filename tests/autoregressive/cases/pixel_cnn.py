@@ -38,6 +38,16 @@ def _gated_levels() -> AutoregressiveModel:
     return _gated((2, 2, 1), Categorical((2, 2), 4), OneHot(4), size=6, num_layers=2)
 
 
+def _gated_dilated() -> AutoregressiveModel:
+    options = {"size": 5, "num_layers": 3, "dilations": (2, 1)}
+    return _gated((3, 4, 1), Bernoulli((3, 4)), Plain(), **options)
+
+
+def _gated_dilated_colour() -> AutoregressiveModel:
+    options = {"size": 4, "num_layers": 3, "dilations": (2, 1)}
+    return _gated((3, 3, 2), Bernoulli((3, 3, 2)), Plain(), **options)
+
+
 def _gated_real() -> AutoregressiveModel:
     options = {"size": 4, "num_layers": 3, "kernel_size": 5}
     return _gated((4, 5, 1), Normal((4, 5)), Plain(), **options)
@@ -100,6 +110,13 @@ CASES = [
     Case("gated_pixel_cnn, context", _gated_context, learns_copy=False),
     Case("gated_pixel_cnn, colour", _gated_colour, unused=_own_channels),
     Case("gated_pixel_cnn, categorical", _gated_levels, num_codes=4),
+    Case("gated_pixel_cnn, dilated", _gated_dilated),
+    Case(
+        "gated_pixel_cnn, dilated colour",
+        _gated_dilated_colour,
+        unused=_own_channels,
+        enumerable=False,
+    ),
     Case("gated_pixel_cnn, real", _gated_real, num_codes=None, enumerable=False),
     Case("pixel_cnn", _masked_binary, pattern=_whole_rows((3, 3, 1))),
     Case(

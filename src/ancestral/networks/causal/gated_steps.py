@@ -43,7 +43,7 @@ class RowAbove:
         h = row
         for number, layer in enumerate(weights.layers):
             padded = F.pad(h, (0, 0, layer.left, 0)).unsqueeze(1)
-            taps = windows(padded, layer.num_taps, width)
+            taps = windows(padded, layer.num_taps, width, layer.dilation)
             z = taps @ layer.horizontal + self.linked[:, number]
             out = minus_gates(z, weights.bounds) @ layer.output
             h = out if number == 0 else h + out
@@ -57,9 +57,9 @@ class GatedState:
 
     Args:
         above: of each layer, the vertical stack's inputs in the last rows, padded at both sides:
-            [batch, rows, W + 2 (k // 2), maps].
+            [batch, rows, W + 2 left, maps].
         row: of each layer, the horizontal stack's inputs in this row, padded at the left:
-            [batch, (k // 2 + W) maps]; and what the last layer gives, [batch, W size].
+            [batch, (left + W) maps]; and what the last layer gives, [batch, W size].
         gates: of the present pixel, negated, [batch, L, size].
         hidden: of the present pixel, [batch, hidden].
         context: its terms in each layer, [batch, L, 4 size]; or None.
@@ -116,7 +116,8 @@ class GatedState:
         v = self.row[0][:, layers[0].left * maps :].reshape(batch_size, width, maps)
         for number, layer in enumerate(layers):
             enter(self.above[number], v)
-            taps = windows(self.above[number], 2 * layer.left + 1, width)
+            across = 2 * layer.left // layer.dilation + 1
+            taps = windows(self.above[number], across, width, layer.dilation)
             z = torch.addmm(layer.vertical_bias, taps.flatten(0, 1), layer.vertical)
             z = z.unflatten(0, (batch_size, width))
             if self.context is not None:
@@ -150,8 +151,7 @@ class GatedState:
         linked = self.now.linked[:, :, pixel, 2 * first : 2 * end]
         for number, layer in enumerate(weights.layers):
             own = layer.slices[channel]
-            start = pixel * layer.maps
-            seen = self.row[number][:, start : start + own.seen]
+            seen = own.window(self.row[number], pixel)
             z = torch.addmm(linked[:, number], seen, own.horizontal)
             gates = self.gates[:, number, :end]
             gates[:, first:] = minus_gates(z, (0, end - first))

@@ -26,9 +26,10 @@ class PreparedLayer:
     are doubled. Gates are negated, see `minus_gates`, and so are the weights after them.
 
     Attributes:
-        left: pixels to the left that the kernel sees.
-        num_taps: `left`, and one more if it sees its own pixel.
-        num_rows: that the vertical kernel sees.
+        left: pixels to the left that the kernel reaches.
+        dilation: pixels from one tap to the next.
+        num_taps: to the left, and one more if it sees its own pixel.
+        num_rows: that the vertical kernel reaches.
         maps: that enter.
         vertical, vertical_bias: rows above -> V, in the order of the layer's own weights.
         link: V -> horizontal stack.
@@ -39,6 +40,7 @@ class PreparedLayer:
     """
 
     left: int
+    dilation: int
     num_taps: int
     num_rows: int
     maps: int
@@ -135,7 +137,8 @@ def _prepared(
     layer: GatedLayer, in_bounds: tuple[int, ...], bounds: tuple[int, ...], *, strict: bool
 ) -> PreparedLayer:
     size, maps = bounds[-1], in_bounds[-1]
-    left = layer.kernel_size // 2
+    dilation, taps_left = layer.dilation, layer.kernel_size // 2
+    left = taps_left * dilation
     groups = list(pairwise(bounds))
     device = layer.link.weight.device
     columns = torch.cat(
@@ -153,12 +156,14 @@ def _prepared(
     slices = []
     for channel, (first, end) in enumerate(groups):
         # all of the pixels to the left, and the channels of its own that it may see
-        seen = left * maps + in_bounds[channel + (not strict)]
+        own = in_bounds[channel + (not strict)]
+        seen = taps_left * maps + own
         slices.append(
             SliceOfLayer(
                 left,
+                dilation,
                 maps,
-                seen,
+                own,
                 horizontal[:seen, 2 * first : 2 * end].contiguous(),
                 output[:end, first:end].contiguous(),
             )
@@ -169,6 +174,7 @@ def _prepared(
         context = torch.cat((both[:, : 2 * size], arranged(both[:, 2 * size :])), 1)
     return PreparedLayer(
         left,
+        dilation,
         layer.horizontal.num_taps,
         layer.num_rows,
         maps,

@@ -131,6 +131,7 @@ class CausalConvolution(nn.Module):
         mask: of the own pixel.
         repeats: how many blocks of outputs there are, each with groups like `out_bounds`.
         bias: whether outputs have one.
+        dilation: pixels from one tap to the next, for kernels without rows above.
 
     Attributes:
         weight: [outputs, inputs, taps].
@@ -153,10 +154,14 @@ class CausalConvolution(nn.Module):
         mask: Mask = Mask.B,
         repeats: int = 1,
         bias: bool = True,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise OptionError(f"expected an odd kernel size, got {kernel_size}")
+        if dilation < 1 or (dilation > 1 and rows_above):
+            raise OptionError(f"expected a dilation of 1, got {dilation}")
+        self.dilation = dilation
         num_groups = len(in_bounds) - 1
         self.kernel_size = kernel_size
         self.rows_above = rows_above
@@ -192,8 +197,9 @@ class CausalConvolution(nn.Module):
         if self.kernel_size == 1:
             return F.conv2d(maps, taps.unsqueeze(-1), self.bias)
         # without its own pixel, the image moves one to the right
-        own = 0 if self.has_centre else -1
-        return F.conv2d(F.pad(maps, (left, own)), taps.unsqueeze(2), self.bias)
+        own = 0 if self.has_centre else -self.dilation
+        padded = F.pad(maps, (left * self.dilation, own))
+        return F.conv2d(padded, taps.unsqueeze(2), self.bias, dilation=(1, self.dilation))
 
     def matrix(self) -> Tensor:
         """The weights as [taps x inputs, outputs], for steps."""
@@ -218,17 +224,20 @@ def enter(rows: Tensor, row: Tensor) -> None:
     rows[:, -1, side : side + row.shape[1]] = row
 
 
-def windows(rows: Tensor, num_taps: int, width: int) -> Tensor:
+def windows(rows: Tensor, num_taps: int, width: int, dilation: int = 1) -> Tensor:
     """What a kernel sees at each place of a row: [batch, W, R taps maps].
 
     Args:
-        rows: [batch, R, at least W + taps - 1, maps], contiguous.
+        rows: [batch, (R - 1) dilation + 1, at least W + (taps - 1) dilation, maps], contiguous.
         num_taps: pixels in each row, from the place on to the right.
         width: W.
+        dilation: of the rows and of the pixels in them.
     """
     batch_size, num_rows, _, maps = rows.shape
     by_batch, by_row, by_pixel, _ = rows.stride()
+    seen = -(-num_rows // dilation)
     view = rows.as_strided(
-        (batch_size, width, num_rows, num_taps * maps), (by_batch, by_pixel, by_row, 1)
+        (batch_size, width, seen, num_taps, maps),
+        (by_batch, by_pixel, dilation * by_row, dilation * by_pixel, 1),
     )
-    return view.reshape(batch_size, width, num_rows * num_taps * maps)
+    return view.reshape(batch_size, width, seen * num_taps * maps)

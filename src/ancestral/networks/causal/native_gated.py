@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -57,7 +58,23 @@ static void add_product(long rows, real *out, const real *x, long x_stride, cons
     if (c < columns) PANEL(1);
 }
 
-typedef struct { long left, maps, seen; const real *horizontal, *output; } Layer;
+typedef struct { long left, dilation, maps, own; const real *horizontal, *output; } Layer;
+
+/* z += the taps of one pixel, for which `from` is the first number that its kernel reaches */
+static void add_taps(const Layer *layer, long rows, real *z, const real *from, long stride,
+                     long columns) {
+    long maps = layer->maps, present = layer->left * maps;
+    const real *weight = layer->horizontal;
+    if (layer->dilation == 1) {
+        add_product(rows, z, from, stride, weight, present + layer->own, columns);
+        return;
+    }
+    for (long tap = 0; tap < present; tap += layer->dilation * maps) {
+        add_product(rows, z, from + tap, stride, weight, maps, columns);
+        weight += maps * columns;
+    }
+    add_product(rows, z, from + present, stride, weight, layer->own, columns);
+}
 
 /* Cells `first` to `end` of the feature maps of one pixel. rows[l] is what layer l reads of the
    present row, [batch, (left + width) maps], and rows[layers] what the last one gives. */
@@ -77,15 +94,15 @@ void cell(const Layer *layers, long num_layers, long first, long end, long size,
                 memcpy(z + r * 2 * wide, above, group * sizeof(real));
                 memcpy(z + r * 2 * wide + wide, above + group, group * sizeof(real));
             }
-            add_product(num, z, from, stride, own->horizontal, own->seen, 2 * wide);
+            add_taps(own, num, z, from, stride, 2 * wide);
             real *gate = gates + (b * num_layers + l) * size;
             for (long r = 0; r < num; r++) {
                 real *a = z + r * 2 * wide;
                 for (long c = 0; c < wide; c += LANES)
                     store(a + c, -gated(load(a + c) * (real)0.5, load(a + wide + c)));
                 memcpy(gate + r * num_layers * size + first, a, group * sizeof(real));
-                if (l) memcpy(out + r * wide, from + r * stride + own->seen - group,
-                              group * sizeof(real));
+                const real *present = from + r * stride + own->left * own->maps;
+                if (l) memcpy(out + r * wide, present + own->own - group, group * sizeof(real));
                 else memset(out + r * wide, 0, wide * sizeof(real));
             }
             add_product(num, out, gate, num_layers * size, own->output, end, wide);
@@ -107,25 +124,37 @@ class SliceOfLayer:
     """What one channel needs of a layer; see `PreparedLayer`.
 
     Args:
-        left: pixels to the left that the kernel sees.
+        left: pixels to the left that the kernel reaches.
+        dilation: pixels from one tap to the next.
         maps: of a pixel.
-        seen: numbers that the kernel sees of the row.
-        horizontal: [seen, 2 group].
+        own: maps of the present pixel that the kernel sees.
+        horizontal: [taps to the left x maps + own, 2 group].
         output: [gates of this and earlier channels, group].
     """
 
     left: int
+    dilation: int
     maps: int
-    seen: int
+    own: int
     horizontal: Tensor
     output: Tensor
+
+    def window(self, row: Tensor, pixel: int) -> Tensor:
+        """What the kernel sees at a pixel of a row [batch, (left + W) maps]."""
+        start, present = pixel * self.maps, (pixel + self.left) * self.maps
+        if self.dilation == 1:
+            return row[:, start : present + self.own]
+        taps = range(start, present, self.dilation * self.maps)
+        own = row[:, present : present + self.own]
+        return torch.cat([*(row[:, tap : tap + self.maps] for tap in taps), own], 1)
 
 
 class _Layer(ctypes.Structure):
     _fields_ = (
         ("left", ctypes.c_long),
+        ("dilation", ctypes.c_long),
         ("maps", ctypes.c_long),
-        ("seen", ctypes.c_long),
+        ("own", ctypes.c_long),
         ("horizontal", ctypes.c_void_p),
         ("output", ctypes.c_void_p),
     )
@@ -185,4 +214,11 @@ class NativeCells:
         horizontal = halves.flatten(1).contiguous()
         output = F.pad(layer.output, (0, padding)).contiguous()
         self._kept += [horizontal, output]
-        return _Layer(layer.left, layer.maps, layer.seen, horizontal.data_ptr(), output.data_ptr())
+        return _Layer(
+            layer.left,
+            layer.dilation,
+            layer.maps,
+            layer.own,
+            horizontal.data_ptr(),
+            output.data_ptr(),
+        )

@@ -25,6 +25,8 @@ class Masked(Accompanied):
         ShapeError: the mask is not of the shape of the rows.
 
     Example:
+        >>> import numpy as np
+        >>> import torch
         >>> from ancestral.core import Kind, Specification
         >>> from ancestral.data import TensorSource
         >>> rows = TensorSource(np.ones((2, 2), np.uint8), Specification(Kind.BINARY, (2,)))

@@ -4,6 +4,7 @@ from ancestral.distributions.bernoulli import Bernoulli
 from ancestral.distributions.beta import Beta
 from ancestral.distributions.categorical import Categorical
 from ancestral.distributions.cells import CellHead
+from ancestral.distributions.chain import Chain, Factor
 from ancestral.distributions.column_sites import ColumnSites, site_head
 from ancestral.distributions.continuous_bernoulli import ContinuousBernoulli
 from ancestral.distributions.counts import (
@@ -13,9 +14,22 @@ from ancestral.distributions.counts import (
 )
 from ancestral.distributions.coupled_logistic import CoupledLogistic, CoupledLogisticSites
 from ancestral.distributions.defaults import default_head
+from ancestral.distributions.dirichlet import Dirichlet
+from ancestral.distributions.discrepancy import (
+    Discrepancy,
+    GaussianKernel,
+    InverseMultiquadratic,
+    Kernel,
+    MaximumMeanDiscrepancy,
+    SlicedWasserstein,
+    mmd_squared,
+    sliced_wasserstein_squared,
+    squared_distances,
+)
 from ancestral.distributions.discretized_logistic import DiscretizedLogistic
 from ancestral.distributions.full_covariance import FullCovarianceNormal
 from ancestral.distributions.fused_bernoulli import bernoulli_log_prob
+from ancestral.distributions.gamma import Gamma
 from ancestral.distributions.gaussian import DiagonalNormal, FullNormal, StandardNormal
 from ancestral.distributions.head import Head
 from ancestral.distributions.kl import has_closed_form_kl, kl_terms
@@ -24,9 +38,12 @@ from ancestral.distributions.mixture import Mixture, SiteMixture
 from ancestral.distributions.names import LIKELIHOODS, named_head
 from ancestral.distributions.native_draws import native_draw
 from ancestral.distributions.normal import FixedScaleNormal, Normal
+from ancestral.distributions.normal_mixture import NormalMixture
+from ancestral.distributions.one_hot import OneHot
 from ancestral.distributions.positive import Exponential, LogNormal
 from ancestral.distributions.product import Product
 from ancestral.distributions.sites import Site, SiteHead
+from ancestral.distributions.truncated_normal import TruncatedNormal
 from ancestral.distributions.uniform_sites import CellSite, UniformSites
 from ancestral.distributions.wrapper import HeadDistribution
 
@@ -38,38 +55,54 @@ __all__ = [
     "Cauchy",
     "CellHead",
     "CellSite",
+    "Chain",
     "ColumnSites",
     "ContinuousBernoulli",
     "CoupledLogistic",
     "CoupledLogisticSites",
     "DiagonalNormal",
+    "Dirichlet",
+    "Discrepancy",
     "DiscretizedLogistic",
     "Exponential",
+    "Factor",
     "FixedScaleNormal",
     "FullCovarianceNormal",
     "FullNormal",
+    "Gamma",
+    "GaussianKernel",
     "Head",
     "HeadDistribution",
+    "InverseMultiquadratic",
+    "Kernel",
     "Laplace",
     "LogNormal",
     "Logistic",
+    "MaximumMeanDiscrepancy",
     "Mixture",
     "NegativeBinomial",
     "Normal",
+    "NormalMixture",
+    "OneHot",
     "Poisson",
     "Product",
     "Site",
     "SiteHead",
     "SiteMixture",
+    "SlicedWasserstein",
     "StandardNormal",
     "StudentT",
+    "TruncatedNormal",
     "UniformSites",
     "ZeroInflatedNegativeBinomial",
     "bernoulli_log_prob",
     "default_head",
     "has_closed_form_kl",
     "kl_terms",
+    "mmd_squared",
     "named_head",
     "native_draw",
     "site_head",
+    "sliced_wasserstein_squared",
+    "squared_distances",
 ]

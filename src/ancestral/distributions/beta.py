@@ -31,6 +31,7 @@ class Beta(CellHead):
     """
 
     event_shape: tuple[int, ...]
+    reparameterized: ClassVar[bool] = True
     inside: ClassVar[float] = 0.5
 
     @property
@@ -61,9 +62,9 @@ class Beta(CellHead):
         return a / (a + b)
 
     def sample(self, features: Tensor) -> Tensor:
-        """A draw, kept off 0 and 1, where rounding would put it for small a or b."""
+        """A draw with implicit gradients, off 0 and 1, where rounding puts it for small a or b."""
         epsilon = torch.finfo(single(features).dtype).eps / 2
-        return self.as_torch(features).sample().clamp(epsilon, 1 - epsilon)
+        return self.as_torch(features).rsample().clamp(epsilon, 1 - epsilon)
 
     def icdf(self, features: Tensor, u: Tensor) -> Tensor:
         """By bisection of the incomplete beta function, which takes a while."""

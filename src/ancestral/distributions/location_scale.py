@@ -54,6 +54,10 @@ class LocationScale(CellHead):
         """Quantiles of f."""
 
     @abstractmethod
+    def _standard_cdf(self, z: Tensor) -> Tensor:
+        """Cumulative function of f, which is symmetric, exact in the lower tail."""
+
+    @abstractmethod
     def _location_and_scale(self, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
         """Estimates of both from rows of data, [*event_shape]."""
 
@@ -74,6 +78,12 @@ class LocationScale(CellHead):
         """Loc + scale * standard quantile."""
         loc, log_scale = self.location_and_log_scale(features)
         return loc + log_scale.exp() * self._standard_icdf(u)
+
+    def tails(self, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """P(X <= x) and P(X > x) in each cell, each exact where it is small."""
+        loc, log_scale = self.location_and_log_scale(features)
+        z = (x - loc) * torch.exp(-log_scale)
+        return self._standard_cdf(z), self._standard_cdf(-z)
 
     def initial_features(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Location and scale of the rows."""
@@ -99,6 +109,10 @@ class Laplace(LocationScale):
     def _standard_icdf(self, u: Tensor) -> Tensor:
         centred = u - 0.5
         return -centred.sign() * torch.log1p(-2 * centred.abs())
+
+    def _standard_cdf(self, z: Tensor) -> Tensor:
+        half = 0.5 * torch.exp(-z.abs())
+        return torch.where(z > 0, 1 - half, half)
 
     def _location_and_scale(self, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, std = moments(x, observed)
@@ -129,6 +143,9 @@ class Logistic(LocationScale):
     def _standard_icdf(self, u: Tensor) -> Tensor:
         return u.logit()
 
+    def _standard_cdf(self, z: Tensor) -> Tensor:
+        return z.sigmoid()
+
     def _location_and_scale(self, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, std = moments(x, observed)
         return mean, std * math.sqrt(3) / math.pi
@@ -151,6 +168,10 @@ class Cauchy(LocationScale):
 
     def _standard_icdf(self, u: Tensor) -> Tensor:
         return torch.tan(math.pi * (u - 0.5))
+
+    def _standard_cdf(self, z: Tensor) -> Tensor:
+        # atan2(1, -z) is the angle from the negative axis, small and exact in the lower tail
+        return torch.atan2(torch.ones_like(z), -z) / math.pi
 
     def _location_and_scale(self, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
         # moments of a sample say nothing about a Cauchy: median and half the quartiles' distance

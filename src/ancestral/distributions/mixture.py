@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -11,11 +12,21 @@ from torch.distributions import Distribution
 from ancestral.core.errors import OptionError
 from ancestral.distributions.cells import CellHead, open_uniform, single
 from ancestral.distributions.head import Head
+from ancestral.distributions.implicit import implicit
 from ancestral.distributions.scales import moments
 from ancestral.distributions.support import Support
 from ancestral.distributions.wrapper import HeadDistribution
 
 __all__ = ["Mixture", "SiteMixture"]
+
+
+@runtime_checkable
+class _KnowsTails(Protocol):
+    """A family with `tails`, such as `Normal` and `Logistic`."""
+
+    def tails(self, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """P(X <= x) and P(X > x) in each cell."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -87,10 +98,26 @@ class SiteMixture(CellHead):
         """One for the choice of a component, then the component's."""
         return 1 + self.component.num_uniforms
 
+    @property
+    def reparameterized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the component knows its tails, from which implicit gradients follow."""
+        return isinstance(self.component, _KnowsTails)
+
     def sample(self, features: Tensor) -> Tensor:
-        """A component in each cell, then a draw from it."""
-        chooser = open_uniform(single(features).select(self.axis, 0))
-        return self.component.sample(self._picked(features, chooser))
+        """A component in each cell, then a draw from it; with implicit gradients if it can."""
+        features = single(features)
+        chooser = open_uniform(features.select(self.axis, 0))
+        with torch.no_grad():
+            x = self.component.sample(self._picked(features, chooser))
+        if not torch.is_grad_enabled() or not isinstance(self.component, _KnowsTails):
+            return x
+        logits, components = self.split(features)
+        weights = logits.softmax(self.axis)
+        below, above = self.component.tails(components, x.unsqueeze(self.axis))
+        # weights sum to 1, so that -above will do for below = 1 - above, and has all its digits
+        upper = (weights * below).detach().sum(self.axis, keepdim=True) > 0.5
+        cdf = (weights * torch.where(upper, -above, below)).sum(self.axis)
+        return implicit(x, cdf, self._log_prob(features.detach(), x))
 
     def draw(self, features: Tensor, uniforms: Tensor) -> Tensor:
         """The first uniform chooses a component, the others draw from it."""

@@ -90,6 +90,12 @@ class Normal(CellHead):
         loc, log_scale = self.location_and_log_scale(features)
         return torch.addcmul(loc, log_scale.exp(), torch.special.ndtri(u))
 
+    def tails(self, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """P(X <= x) and P(X > x) in each cell, each exact where it is small."""
+        loc, log_scale = self.location_and_log_scale(features)
+        z = (x - loc) * torch.exp(-log_scale)
+        return torch.special.ndtr(z), torch.special.ndtr(-z)
+
     def initial_features(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Mean and deviation of the rows."""
         mean, std = moments(x, observed)

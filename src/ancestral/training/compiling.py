@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import torch
-from torch.distributions import Distribution
 
-from ancestral.core import IncompatibleChoices
+from ancestral.core import IncompatibleChoices, validation_kept
 
 __all__ = ["compiled", "validation_kept"]
 
@@ -42,13 +40,3 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
             ) from error
 
     return call
-
-
-@contextmanager
-def validation_kept() -> Iterator[None]:
-    """Restore the argument checks of torch's distributions, which compiling turns off for good."""
-    before = Distribution._validate_args
-    try:
-        yield
-    finally:
-        Distribution.set_default_validate_args(before)

@@ -20,6 +20,7 @@ from ancestral.core.precision import Precision, matrix_products
 from ancestral.core.registry import Registry
 from ancestral.core.seeding import derived_seed, seeded
 from ancestral.core.specification import Column, Kind, Specification
+from ancestral.core.validation import validation_kept
 
 __all__ = [
     "Accumulated",
@@ -46,4 +47,5 @@ __all__ = [
     "frozen",
     "matrix_products",
     "seeded",
+    "validation_kept",
 ]

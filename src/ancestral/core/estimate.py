@@ -14,7 +14,7 @@ from ancestral.core.errors import ShapeError
 
 __all__ = ["Estimate", "Kind", "weakest"]
 
-Kind = Literal["exact", "lower_bound", "upper_bound", "unbiased"]
+Kind = Literal["exact", "lower_bound", "upper_bound", "unbiased", "consistent"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Estimate:
     Args:
         value: [batch], log p(x) or an estimate of it.
         kind: `exact`; `lower_bound` or `upper_bound` (in expectation, where it is random);
-            `unbiased`.
+            `unbiased`; `consistent`: right in the limit of many samples, and no bound before.
         num_samples: samples behind each value; None where the value is exact.
         std_error: [batch], standard error of each value from the samples; None where exact.
         ess: [batch], effective sample size (sum w)^2 / sum w^2 of the importance weights.

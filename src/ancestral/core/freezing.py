@@ -1,4 +1,4 @@
-"""`frozen`: a module whose weights are constants for a while."""
+"""Modules that are otherwise for a while: with constant weights, or without dropout."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["frozen"]
+__all__ = ["evaluation_mode", "frozen"]
 
 
 @contextmanager
@@ -30,3 +30,25 @@ def frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trainable:
             parameter.requires_grad = True
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Inside, dropout and batch normalisation do not depend on chance or on the batch.
+
+    Example:
+        >>> layer = nn.Dropout(0.5)
+        >>> with evaluation_mode(layer):
+        ...     layer.training
+        False
+        >>> layer.training
+        True
+    """
+    training = [m for m in module.modules() if m.training]
+    for m in training:
+        m.training = False
+    try:
+        yield
+    finally:
+        for m in training:
+            m.training = True

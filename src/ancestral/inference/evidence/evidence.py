@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from ancestral.core import Accumulated, Batch, Estimate, IncompatibleChoices, NotExact, Precision
-from ancestral.inference.evidence.importance import importance_sampled
+from ancestral.inference.evidence.importance import Summary, importance_sampled
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel, exact_log_prob
 
-__all__ = ["EvidenceMethod", "Exact", "Importance", "default_method"]
+__all__ = ["EvidenceMethod", "Exact", "Importance", "default_method", "has_proposal"]
 
 
 class EvidenceMethod(Protocol):
@@ -53,11 +53,13 @@ class Importance:
         num_samples: for each datum.
         seed: of the samples.
         precision: of the networks' matrix products.
+        summary: log-weights [samples, batch] -> estimate; None for their mean.
     """
 
     num_samples: int = 1000
     seed: int = 0
     precision: Precision = Precision.FLOAT32
+    summary: Summary | None = None
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batches: Iterable[Batch]
@@ -65,11 +67,18 @@ class Importance:
         """Lower bounds in expectation."""
         if isinstance(model, Autoencoder):
             raise _no_exact_log_prob(model)
-        if not isinstance(model, LatentVariableModel) or posterior is None:
+        if not isinstance(model, LatentVariableModel):
             raise IncompatibleChoices(
                 "importance sampling needs a latent-variable model and a posterior, got "
                 f"{type(model).__name__} and {type(posterior).__name__}"
             )
+        if not has_proposal(posterior):
+            raise NotExact(
+                "this model has no log p(x) by importance sampling: there is no posterior density "
+                "q(z | x) to draw z from",
+                hint="annealed importance sampling needs none: `evaluate --method ais`",
+            )
+        assert posterior is not None
         return importance_sampled(
             model,
             posterior,
@@ -77,7 +86,13 @@ class Importance:
             num_samples=self.num_samples,
             seed=self.seed,
             precision=self.precision,
+            summary=self.summary,
         )
+
+
+def has_proposal(posterior: Posterior | None) -> bool:
+    """Whether there is a q(z | x) with a density, which bounds and importance weights need."""
+    return posterior is not None and posterior.has_density
 
 
 def default_method(model: nn.Module, num_samples: int = 1000, seed: int = 0) -> EvidenceMethod:

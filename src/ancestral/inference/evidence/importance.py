@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -22,7 +22,9 @@ from ancestral.inference.evidence.pareto import pareto_khat
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
 
-__all__ = ["importance_sampled", "log_weights", "summarized"]
+__all__ = ["Summary", "importance_sampled", "log_weights", "summarized"]
+
+Summary = Callable[[Tensor], Estimate]
 
 _ROWS = 1000  # decoder rows at a time: the products stay in cache, and memory is bounded
 _GROUP = 50  # data whose log-weights are held at once
@@ -37,6 +39,7 @@ def importance_sampled(
     seed: int = 0,
     rows_at_once: int = _ROWS,
     precision: Precision = Precision.FLOAT32,
+    summary: Summary | None = None,
 ) -> Estimate:
     r"""Log p(x) of each datum by importance sampling from q.
 
@@ -54,6 +57,7 @@ def importance_sampled(
         rows_at_once: (sample, datum) pairs decoded together, which bounds the memory.
         precision: of the networks' matrix products; bf16 rounds a log-likelihood of 100 nats by
             some hundredths, and the mean over many data by thousandths.
+        summary: log-weights [samples, batch] -> estimate; None: `summarized`.
 
     Returns:
         One value for each datum, with standard error, effective sample size and k-hat.
@@ -70,7 +74,7 @@ def importance_sampled(
             group = batch.rows(slice(first, first + _GROUP))
             with seeded(derived_seed(seed, group_number)):
                 log_w = log_weights(model, posterior, group, num_samples, rows_at_once, precision)
-            part = summarized(log_w)
+            part = (summary or summarized)(log_w)
             for name, column in kept.items():
                 column.extend(getattr(part, name))
             group_number += 1

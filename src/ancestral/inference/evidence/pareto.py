@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["pareto_khat"]
+__all__ = ["ParetoTail", "generalised_pareto", "pareto_khat", "pareto_tail"]
 
 _MIN_TAIL = 5  # fewer exceedances say nothing about a tail
 
@@ -36,22 +37,60 @@ def pareto_khat(log_weights: Tensor) -> Tensor:
         | Pareto Smoothed Importance Sampling (Vehtari et al., 2024), sections 2.4 and 3.2,
         | appendix C
     """
+    tail = pareto_tail(log_weights)
+    if tail is None:
+        return log_weights.new_full(log_weights.shape[1:], math.inf)
+    khat, _ = generalised_pareto(tail.exceedances)
+    khat = torch.where(tail.usable, khat, math.inf)
+    return torch.where(tail.flat, -math.inf, khat).to(log_weights.dtype)
+
+
+class ParetoTail(NamedTuple):
+    """The largest weights of each datum, in units of its largest one.
+
+    Attributes:
+        exceedances: [batch, M], above the cutoff, ascending.
+        cutoff: [batch], log of the next largest weight.
+        largest: [batch], log of the largest weight, which is the unit.
+    """
+
+    exceedances: Tensor
+    cutoff: Tensor
+    largest: Tensor
+
+    @property
+    def flat(self) -> Tensor:
+        """[batch] bool: all weights of the tail are equal."""
+        return self.exceedances[:, -1] <= 1e-12
+
+    @property
+    def usable(self) -> Tensor:
+        """[batch] bool: there is a tail to fit; False for NaN, too."""
+        return ((self.exceedances > 0).sum(1) >= _MIN_TAIL) & ~self.flat
+
+
+def pareto_tail(log_weights: Tensor) -> ParetoTail | None:
+    """The M = ceil(min(S / 5, 3 sqrt(S))) largest of [samples, batch]; None if M < 5."""
     num_samples = log_weights.shape[0]
     tail_size = math.ceil(min(num_samples / 5, 3 * math.sqrt(num_samples)))
     if tail_size < _MIN_TAIL:
-        return log_weights.new_full(log_weights.shape[1:], math.inf)
+        return None
     top = log_weights.double().topk(tail_size + 1, dim=0).values.flip(0)  # ascending
-    top = top - top[-1]
+    largest = top[-1]
+    top = top - largest
     exceedances = (top[1:].exp() - top[0].exp()).T.contiguous()  # [batch, M], ascending
-    flat = exceedances[:, -1] <= 1e-12
-    usable = (exceedances > 0).sum(1) >= _MIN_TAIL  # False for NaN, too
-    khat = _generalised_pareto_shape(exceedances)
-    khat = torch.where(usable, khat, math.inf)
-    return torch.where(flat, -math.inf, khat).to(log_weights.dtype)
+    return ParetoTail(exceedances, top[0], largest)
 
 
-def _generalised_pareto_shape(x: Tensor) -> Tensor:
-    """Zhang & Stephens' estimate of k, with Vehtari's prior; x [batch, n] ascending, from 0."""
+def generalised_pareto(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Zhang & Stephens' estimate of shape k, with Vehtari's prior, and of the scale.
+
+    Args:
+        x: [batch, n], ascending, from 0.
+
+    Returns:
+        Two of [batch].
+    """
     n = x.shape[1]
     grid_size = 30 + int(math.sqrt(n))
     steps = torch.arange(1, grid_size + 1, dtype=x.dtype, device=x.device)
@@ -65,4 +104,5 @@ def _generalised_pareto_shape(x: Tensor) -> Tensor:
     weight = torch.where(weight >= 10 * torch.finfo(x.dtype).eps, weight, 0.0)
     b_mean = (b * weight / weight.sum(-1, keepdim=True)).sum(-1, keepdim=True)
     k_mean = torch.log1p(-b_mean * x).mean(-1)
-    return (n * k_mean + 5.0) / (n + 10)
+    # the scale belongs to the estimate of k before the prior pulls at it
+    return (n * k_mean + 5.0) / (n + 10), -k_mean / b_mean.squeeze(-1)

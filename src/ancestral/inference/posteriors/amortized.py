@@ -6,6 +6,7 @@ from torch import nn
 from torch.distributions import Distribution
 
 from ancestral.core import Batch, Conditional
+from ancestral.distributions import Head
 from ancestral.inference.posteriors.posterior import ParametricPosterior
 from ancestral.models import LatentVariableModel
 
@@ -27,6 +28,12 @@ class Amortized(ParametricPosterior):
         super().__init__()
         self.inputs = inputs
         self.encoder = encoder
+
+    @property
+    def reparameterized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Not where the encoder has the head of a family that is not, such as `Bernoulli`."""
+        head = getattr(self.encoder, "head", None)
+        return head.reparameterized if isinstance(head, Head) else True
 
     def distribution(self, model: LatentVariableModel, batch: Batch) -> Distribution:
         """q(z | x)."""

@@ -15,7 +15,7 @@ from ancestral.models import LatentVariableModel
 
 __all__ = ["ParametricPosterior", "Posterior", "ScoresItsDraws"]
 
-_DRAWS_FOR_A_MEAN = 100
+_DRAWS_AT_ONCE, _PIECES_OF_A_MEAN = 10, 10
 
 
 @runtime_checkable
@@ -38,9 +38,11 @@ class Posterior(nn.Module, ABC):
 
     Attributes:
         reparameterized: whether `draw` passes gradients from z to q's parameters.
+        has_density: whether there is a log q at all; a deterministic encoder has none.
     """
 
     reparameterized: bool
+    has_density: bool = True
 
     @abstractmethod
     def draw(self, model: LatentVariableModel, batch: Batch, num_samples: int) -> Draws:
@@ -53,7 +55,10 @@ class Posterior(nn.Module, ABC):
     def mean(self, model: LatentVariableModel, batch: Batch) -> Tensor:
         """E_q[z], [batch, *latent]: here the mean of 100 draws, the same ones at each call."""
         with seeded(0):
-            return self.draw(model, batch, _DRAWS_FOR_A_MEAN).z.mean(0)
+            propose = self.proposal(model, batch)
+            # in pieces: draws that decode hold a decoder's activations each
+            means = [propose(_DRAWS_AT_ONCE).z.mean(0) for _ in range(_PIECES_OF_A_MEAN)]
+            return torch.stack(means).mean(0)
 
     def proposal(self, model: LatentVariableModel, batch: Batch) -> Callable[[int], Draws]:
         """`draw` with all but the number of samples given, for many draws of the same data."""

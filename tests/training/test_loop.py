@@ -36,6 +36,7 @@ class _SquaredDistance:
     """Minimised by the mean of the rows."""
 
     target = "score"
+    companion = None
 
     def check(self, model, posterior):
         pass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ancestral.core import OptionError
+from ancestral.inference.bounds.bound import BoundKind, check_num_samples
 
 __all__ = ["Elbo"]
 
@@ -34,8 +34,12 @@ class Elbo:
     num_samples: int = 1
 
     def __post_init__(self) -> None:
-        if self.num_samples < 1:
-            raise OptionError(f"expected num_samples >= 1, got {self.num_samples}")
+        check_num_samples(self.num_samples)
+
+    @property
+    def kind(self) -> BoundKind:
+        """A lower bound."""
+        return "lower_bound"
 
     def __call__(self, log_w: Tensor) -> Tensor:
         """[samples, batch] -> [batch]."""

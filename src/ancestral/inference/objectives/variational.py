@@ -8,42 +8,18 @@ from torch import nn
 
 from ancestral.core import Batch, IncompatibleChoices, OptionError
 from ancestral.inference.bounds import Bound, Elbo
-from ancestral.inference.gradients import GradientEstimator, KlPenalty, PathwiseClosedFormKl
+from ancestral.inference.gradients import (
+    GradientEstimator,
+    KlPenalty,
+    Pathwise,
+    PathwiseClosedFormKl,
+)
 from ancestral.inference.objectives.objective import Loss
+from ancestral.inference.objectives.warm_up import WarmUp
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
 
-__all__ = ["Variational", "WarmUp"]
-
-
-@dataclass(frozen=True)
-class WarmUp:
-    """The weight of the KL term grows linearly from `start` to 1 (Bowman et al., 2016).
-
-    Args:
-        num_steps: steps until the weight is 1; 0 for none.
-        start: weight at step 0.
-    """
-
-    num_steps: int = 0
-    start: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.num_steps < 0 or not 0 <= self.start <= 1:
-            raise OptionError(
-                f"expected num_steps >= 0 and 0 <= start <= 1, got {self.num_steps}, {self.start}"
-            )
-
-    def weight(self, step: int) -> float:
-        """KL weight at a step.
-
-        Example:
-            >>> WarmUp(num_steps=4).weight(1), WarmUp(num_steps=4).weight(9)
-            (0.25, 1.0)
-        """
-        if step >= self.num_steps:
-            return 1.0
-        return self.start + (1 - self.start) * step / self.num_steps
+__all__ = ["Variational"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +30,12 @@ class Variational:
         bound: which bound.
         gradient: how its gradient is estimated.
         warm_up: schedule of the KL weight.
-        free_nats: KL of each latent dimension that costs nothing.
+        free_nats: KL of each latent dimension that costs nothing; where the KL has no closed form,
+            as many times the dimensions of the whole KL.
 
-    The logged terms `bound`, `reconstruction` and `kl` are always the true ones, with weight 1.
+    The logged terms `bound`, `reconstruction` and `kl` are always the true ones, with weight 1; a
+    `bound` that is no lower bound (`Renyi(-inf)`) is trained, and the importance-weighted one of
+    the same samples is logged.
     """
 
     bound: Bound = field(default_factory=Elbo)
@@ -87,10 +66,15 @@ class Variational:
                 hint="models with an exact likelihood train with MaximumLikelihood()",
             )
         self.gradient.check(self.bound, model, posterior)
-        if self.free_nats and not isinstance(self.gradient, PathwiseClosedFormKl):
+        by_samples = isinstance(self.gradient, Pathwise) and isinstance(self.bound, Elbo)
+        if (
+            self.free_nats
+            and not by_samples
+            and not isinstance(self.gradient, PathwiseClosedFormKl)
+        ):
             raise IncompatibleChoices(
-                f"free bits need a KL term for each latent dimension, got {self.gradient}",
-                hint="use PathwiseClosedFormKl with the Elbo, or no free bits",
+                f"free bits need a KL term, got {self.gradient} with {self.bound}",
+                hint="use PathwiseClosedFormKl or Pathwise with the Elbo, or no free bits",
             )
 
     def __call__(
@@ -109,14 +93,12 @@ class Variational:
         return Loss(s.loss, terms)
 
     def announcements(self, num_steps: int, steps_per_epoch: int) -> list[str]:
-        """When the warm-up ends, and a warning if it does not."""
-        n = self.warm_up.num_steps
-        if n == 0:
-            return []
-        text = f"KL warm-up ends at step {n}, in epoch {n // max(steps_per_epoch, 1) + 1}"
-        if n > num_steps:
+        """What is not a bound, when the warm-up ends, and a warning if it does not."""
+        said = self.warm_up.announcements(num_steps, steps_per_epoch)
+        if self.bound.kind == "neither":
             return [
-                f"{text}, which this run of {num_steps} steps does not reach: "
-                "the model would be trained on something else than the bound"
+                f"{self.bound} is no bound on log p(x): what is logged as the bound is the "
+                f"importance-weighted one of the same {self.bound.num_samples} samples",
+                *said,
             ]
-        return [text]
+        return said

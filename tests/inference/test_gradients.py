@@ -285,11 +285,22 @@ def test_unknown_divergences_are_refused():
     assert bool(surrogate.loss.isfinite())
 
 
-def test_free_nats_need_the_closed_form():
+@pytest.mark.parametrize("free_nats", [0.01, 100.0])
+def test_free_nats_of_an_estimated_kl_are_those_of_all_dimensions(free_nats):
     model, posterior, batch = a_problem(diagonal=True)
+    torch.manual_seed(3)
+    s = Pathwise().surrogate(Elbo(50), model, posterior, batch, KlPenalty(0.5, free_nats))
+    cost = 0.5 * max(float(s.kl.mean()), 2 * free_nats)
+    assert s.loss.item() == pytest.approx(cost - float(s.reconstruction.mean()))
+    torch.testing.assert_close(s.bound, s.reconstruction - s.kl)
+
+
+def test_free_nats_need_a_kl_term():
+    model, posterior, batch = a_problem(diagonal=True)
+    bound = ImportanceWeighted(5)
     assert refusal(
-        lambda: Pathwise().surrogate(Elbo(), model, posterior, batch, KlPenalty(1.0, 0.5))
+        lambda: Pathwise().surrogate(bound, model, posterior, batch, KlPenalty(1.0, 0.5))
     ) == (
-        "free bits need a KL term for each latent dimension; Pathwise has only log q(z)\n\n"
-        "hint: use PathwiseClosedFormKl with the Elbo, or no free bits"
+        "free bits need a KL term, which ImportanceWeighted(num_samples=5) does not have\n\n"
+        "hint: use the Elbo, or no free bits"
     )

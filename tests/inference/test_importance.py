@@ -246,9 +246,12 @@ def test_methods_refuse_what_they_cannot_do():
             "use `vae` for the same networks with a likelihood; "
             "`reconstruct` and `encode` work here"
         )
-    with pytest.raises(IncompatibleChoices) as error:
+    with pytest.raises(NotExact) as error:
         Importance()(latent, None, [])
     assert error.value.message == (
-        "importance sampling needs a latent-variable model and a posterior, got "
-        "LatentVariableModel and NoneType"
+        "this model has no log p(x) by importance sampling: there is no posterior density "
+        "q(z | x) to draw z from"
     )
+    assert error.value.hint == "annealed importance sampling needs none: `evaluate --method ais`"
+    with pytest.raises(IncompatibleChoices, match="needs a latent-variable model and a posterior"):
+        Importance()(torch.nn.Linear(2, 2), None, [])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+from torch import Tensor
 
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.core.shapes import numel
 from ancestral.distributions import kl_terms
-from ancestral.inference.bounds import Bound, Elbo
+from ancestral.inference.bounds import Bound, Elbo, reported
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
-__all__ = ["Pathwise", "PathwiseClosedFormKl"]
+__all__ = ["Pathwise", "PathwiseClosedFormKl", "check_maximised", "check_reparameterized"]
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,18 @@ class Pathwise:
     .. math:: \nabla L\Big(\log \frac{p(x, z_k)}{q(z_k \mid x)}\Big), \quad z_k = g(\epsilon_k, x)
 
     Works with every bound, and with every posterior whose draws are reparameterised; log q is a
-    Monte Carlo term.
+    Monte Carlo term. Free bits, which only the ELBO has, are free for all latent dimensions
+    together: the estimate of the whole KL, averaged over the batch, costs nothing below them.
 
     References:
         | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), equation 6
     """
 
     def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
-        """Refuse posteriors whose draws pass no gradient."""
+        """Refuse posteriors whose draws pass no gradient, and upper bounds."""
         del model
-        _check_reparameterized(self, bound, posterior)
+        check_reparameterized(self, bound, posterior)
+        check_maximised(self, bound)
 
     def surrogate(
         self,
@@ -42,18 +48,28 @@ class Pathwise:
         penalty: KlPenalty,
     ) -> Surrogate:
         """Minus the bound of the (weighted) log-weights."""
-        if penalty.free_nats:
+        if penalty.free_nats and not isinstance(bound, Elbo):
             raise IncompatibleChoices(
-                "free bits need a KL term for each latent dimension; Pathwise has only log q(z)",
-                hint="use PathwiseClosedFormKl with the Elbo, or no free bits",
+                f"free bits need a KL term, which {bound} does not have",
+                hint="use the Elbo, or no free bits",
             )
         z, log_q = posterior.draw(model, batch, bound.num_samples)
+        _refuse_constants(self, bound, posterior, z)
         log_likelihood = model.log_likelihood(batch.x, z, batch.observed)
         log_ratio = model.log_prior(z) - log_q
-        loss = -bound(log_likelihood + penalty.weight * log_ratio).mean()
+        if penalty.free_nats:
+            # the whole KL is one term, with the allowance of all dimensions together
+            free = penalty.free_nats * numel(z.shape[2:])
+            cost = (-log_ratio).mean().clamp_min(free)
+            loss = penalty.weight * cost - log_likelihood.mean()
+        else:
+            loss = -bound(log_likelihood + penalty.weight * log_ratio).mean()
         reconstruction, log_ratio = log_likelihood.detach(), log_ratio.detach()
         return Surrogate(
-            loss, bound(reconstruction + log_ratio), reconstruction.mean(0), -log_ratio.mean(0)
+            loss,
+            reported(bound, reconstruction + log_ratio),
+            reconstruction.mean(0),
+            -log_ratio.mean(0),
         )
 
 
@@ -72,7 +88,7 @@ class PathwiseClosedFormKl:
 
     def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
         """Refuse bounds other than the ELBO, and posteriors that are mere samplers."""
-        _check_reparameterized(self, bound, posterior)
+        check_reparameterized(self, bound, posterior)
         if not isinstance(bound, Elbo):
             raise IncompatibleChoices(
                 f"PathwiseClosedFormKl needs the Elbo, got {bound}",
@@ -118,10 +134,34 @@ class PathwiseClosedFormKl:
         return Surrogate(loss, reconstruction - kl, reconstruction, kl)
 
 
-def _check_reparameterized(estimator: object, bound: Bound, posterior: Posterior) -> None:
-    if not posterior.reparameterized:
+def _refuse_constants(estimator: object, bound: Bound, posterior: Posterior, z: Tensor) -> None:
+    """Refuse draws without gradient of a posterior that said it had them: a discrete one, say."""
+    if not isinstance(posterior, ParametricPosterior) or not torch.is_grad_enabled():
+        return
+    if not z.requires_grad and any(p.requires_grad for p in posterior.parameters()):
+        _refuse(estimator, bound, posterior)
+
+
+def check_maximised(estimator: object, bound: Bound) -> None:
+    """Refuse upper bounds: to maximise one is to maximise what log p(x) is at most."""
+    if bound.kind == "upper_bound":
         raise IncompatibleChoices(
-            f"{type(estimator).__name__} needs draws that pass gradients, got "
-            f"{type(posterior).__name__} with {bound}",
-            hint="use a score-function estimator for posteriors without reparameterisation",
+            f"{type(estimator).__name__} maximises a bound over the model and the posterior, got "
+            f"the upper bound {bound}",
+            hint="an upper bound is minimised over q alone: "
+            f"Variational(ImportanceWeighted({bound.num_samples}), TwoBounds({bound}))",
         )
+
+
+def check_reparameterized(estimator: object, bound: Bound, posterior: Posterior) -> None:
+    """Refuse posteriors whose draws pass no gradient."""
+    if not posterior.reparameterized:
+        _refuse(estimator, bound, posterior)
+
+
+def _refuse(estimator: object, bound: Bound, posterior: Posterior) -> NoReturn:
+    raise IncompatibleChoices(
+        f"{type(estimator).__name__} needs draws that pass gradients, got "
+        f"{type(posterior).__name__} with {bound}",
+        hint="use a score-function estimator for posteriors without reparameterisation",
+    )

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ancestral.applications.imputation import Imputation
-from ancestral.applications.latent_imputing import impute_latent
+from ancestral.applications.latent_imputing import impute_latent, separate_head
+from ancestral.applications.latent_ordered_imputing import impute_latent_in_order
 from ancestral.applications.ordered_imputing import impute_in_order
 from ancestral.applications.particles import ParticleFilter
 from ancestral.applications.table_imputing import impute_tables
@@ -21,7 +22,13 @@ from ancestral.core import (
     seeded,
 )
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import AutoregressiveModel, BayesNet, LatentVariableModel, OrderEnsemble
+from ancestral.models import (
+    AutoregressiveLikelihood,
+    AutoregressiveModel,
+    BayesNet,
+    LatentVariableModel,
+    OrderEnsemble,
+)
 
 __all__ = ["impute", "imputed"]
 
@@ -50,7 +57,8 @@ def impute(
     Ensembles of orders are mixtures, and each sample is of an order drawn by p(order | observed);
     2 or 3 goes for each order, so that an ensemble of M costs M times as much.
 
-    Latent-variable models draw z from q, weight it by importance, and then x given z.
+    Latent-variable models draw z from q, weight it by importance, and then x given z; where cells
+    depend on each other even given z, by particles for each z.
 
     Args:
         model: in evaluation mode: autoregressive, or latent-variable with its posterior.
@@ -99,7 +107,10 @@ def _size(model: nn.Module, batch: Batch) -> int:
         one = model.model if isinstance(model, OrderEnsemble) else model
         features = one.network.num_sites * one.head.num_features
     elif isinstance(model, LatentVariableModel):
-        features = model.likelihood.head.num_features
+        likelihood = model.likelihood
+        if isinstance(likelihood, AutoregressiveLikelihood):
+            return _size(likelihood.model, batch)
+        features = separate_head(model).num_features
     return max(batch.x[0].numel(), features)
 
 
@@ -111,6 +122,8 @@ def _some(
     settings: ParticleFilter,
 ) -> Imputation:
     if isinstance(model, LatentVariableModel) and posterior is not None:
+        if isinstance(model.likelihood, AutoregressiveLikelihood):
+            return impute_latent_in_order(model, posterior, batch, num_samples, settings)
         return impute_latent(model, posterior, batch, num_samples)
     if isinstance(model, BayesNet):
         return impute_tables(model, batch, num_samples, settings)

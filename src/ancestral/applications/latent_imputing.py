@@ -12,7 +12,7 @@ from ancestral.inference.posteriors import ExactPosterior, Posterior
 from ancestral.models import LatentVariableModel, exact_log_prob
 from ancestral.models.exact import ExactLogProb
 
-__all__ = ["impute_latent"]
+__all__ = ["impute_latent", "separate_head"]
 
 _ROWS_AT_ONCE = 1000  # (sample, datum) pairs decoded together, at most
 _FEATURES = 1 << 24  # of them: 64 MB
@@ -40,10 +40,10 @@ def impute_latent(
         | Rezende, Mohamed & Wierstra (2014), Stochastic backpropagation, appendix F
         | Mattei & Frellsen (2019), MIWAE: section 3 (importance weights for missing cells)
     """
-    _require_separate_cells(model.likelihood.head)
+    head = separate_head(model)
     adapted = posterior.adapted(model, batch)
     propose = adapted.proposal(model, batch)
-    num_pairs = min(_ROWS_AT_ONCE, _FEATURES // model.likelihood.head.num_features)
+    num_pairs = min(_ROWS_AT_ONCE, _FEATURES // head.num_features)
     chunk = max(1, num_pairs // len(batch))
     log_weights, drawn = [], []
     for first in range(0, num_samples, chunk):
@@ -78,12 +78,21 @@ def impute_latent(
     )
 
 
-def _require_separate_cells(head: Head) -> None:
+def separate_head(model: LatentVariableModel) -> Head:
+    """The head of a likelihood whose cells are independent given z.
+
+    Raises:
+        NotExact: the likelihood has no such head.
+    """
+    head = getattr(model.likelihood, "head", None)
     heads = [part for _, part in head.parts] if isinstance(head, Product) else [head]
     for one in heads:
         if not isinstance(one, CellHead):
+            what = model.likelihood if one is None else one
             raise NotExact(
-                f"the cells of a {type(one).__name__} depend on each other even given the latent "
+                f"the cells of a {type(what).__name__} depend on each other even given the latent "
                 "variables, and drawing them apart would be wrong",
                 hint="fit with a likelihood of separate cells to impute",
             )
+    assert isinstance(head, Head)
+    return head

@@ -3,7 +3,9 @@
 from ancestral.networks.convolutional import AsImage, ConvolutionalDecoder, ConvolutionalEncoder
 from ancestral.networks.dense import DenseNetwork, ResidualNetwork
 from ancestral.networks.features import InputFeatures
+from ancestral.networks.noisy import NoisyInputs
 from ancestral.networks.shared import SharedParameters
+from ancestral.networks.site_maps import SiteMaps
 
 __all__ = [
     "AsImage",
@@ -11,6 +13,8 @@ __all__ = [
     "ConvolutionalEncoder",
     "DenseNetwork",
     "InputFeatures",
+    "NoisyInputs",
     "ResidualNetwork",
     "SharedParameters",
+    "SiteMaps",
 ]

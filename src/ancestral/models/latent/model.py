@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ancestral.core import Conditional
-from ancestral.models.network_conditional import NetworkConditional
+from ancestral.models.latent.likelihood import Likelihood
 
 __all__ = ["LatentVariableModel"]
 
@@ -15,12 +15,12 @@ class LatentVariableModel(nn.Module):
 
     Args:
         prior: p(z), a `Conditional` without context.
-        likelihood: p(x | z).
+        likelihood: p(x | z), a module such as `NetworkConditional`.
 
     Example:
         >>> import torch
         >>> from ancestral.distributions import Bernoulli
-        >>> from ancestral.models.gaussian import StandardNormalPrior
+        >>> from ancestral.models import NetworkConditional, StandardNormalPrior
         >>> likelihood = NetworkConditional(nn.Linear(3, 5), Bernoulli((5,)))
         >>> model = LatentVariableModel(StandardNormalPrior(3), likelihood)
         >>> x, z = torch.ones(4, 5), torch.zeros(2, 4, 3)   # [batch, *x], [samples, batch, *z]
@@ -28,7 +28,9 @@ class LatentVariableModel(nn.Module):
         torch.Size([2, 4])
     """
 
-    def __init__(self, prior: Conditional, likelihood: NetworkConditional) -> None:
+    likelihood: Likelihood
+
+    def __init__(self, prior: Conditional, likelihood: Likelihood) -> None:
         super().__init__()
         self.prior = prior
         self.likelihood = likelihood

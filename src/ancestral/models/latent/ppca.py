@@ -67,6 +67,7 @@ class ProbabilisticPCA(LatentVariableModel):
 
     @property
     def _linear(self) -> _LinearGaussian:
+        assert isinstance(self.likelihood, NetworkConditional)
         network = self.likelihood.network
         assert isinstance(network, _LinearGaussian)
         return network

@@ -20,6 +20,7 @@ from ancestral.networks.causal.image_lstm import DiagonalBiLstm, ImageLstm, RowL
 from ancestral.networks.causal.linear import LinearCausal
 from ancestral.networks.causal.masked_conv import MaskedConvolutions
 from ancestral.networks.causal.masked_dense import MaskedDense
+from ancestral.networks.causal.merged import MergedContext
 from ancestral.networks.causal.nade import NADE, RNADE, TiedNADE
 from ancestral.networks.causal.network import CausalNetwork, State
 from ancestral.networks.causal.order_agnostic import GivenAny, OrderAgnosticNADE
@@ -51,6 +52,7 @@ __all__ = [
     "LinearCausal",
     "MaskedConvolutions",
     "MaskedDense",
+    "MergedContext",
     "OneHot",
     "OrderAgnosticNADE",
     "PixelCnnPlusPlus",

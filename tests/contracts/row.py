@@ -17,6 +17,7 @@ class Row:
         accepts: names of the sources that it takes; the others it must refuse with a hint.
         small: options that make it quick.
         kind: of its log p; None if it has none.
+        samples: whether it can be sampled, although it has no log p; those with one always can.
         latent: whether it encodes, reconstructs and interpolates.
         data: the source for tests that take one.
         conditional: whether it can be conditional on classes.
@@ -30,3 +31,4 @@ class Row:
     data: str = "binary"
     trained: bool = True
     conditional: bool = False
+    samples: bool = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ from ancestral.models import (
     Units,
 )
 from ancestral.networks import InputFeatures
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that its tests can share models
 
 
 @dataclass

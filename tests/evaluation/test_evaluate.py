@@ -74,7 +74,12 @@ def test_vae_terms_against_torch(vae):
     assert d["active_units"] == active
     assert d["log_prob"]["kind"] == d["elbo"]["kind"] == "lower_bound"
     assert d["elbo"]["value"] < d["log_prob"]["value"]
-    assert set(d["khat"]) == {"median", "max", "share_above_threshold", "threshold"}
+    names = {"median", "max", "share_above_threshold", "threshold", "quantiles"}
+    assert set(d["khat"]) == names
+    quantiles = list(d["khat"]["quantiles"].values())
+    assert list(d["khat"]["quantiles"]) == ["5%", "25%", "50%", "75%", "95%"]
+    assert quantiles == sorted(quantiles)
+    assert quantiles[-1] <= d["khat"]["max"]
     assert set(d["ess"]) == {"median", "min"}
     assert 1 <= d["ess"]["min"] <= d["ess"]["median"] <= 100
 

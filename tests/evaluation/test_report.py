@@ -15,6 +15,10 @@ from ancestral.core import Kind, Specification
 from ancestral.distributions import FullNormal
 from ancestral.evaluation import (
     Evaluation,
+    Gap,
+    Gaps,
+    GapsOptions,
+    Information,
     Material,
     Number,
     PictureSet,
@@ -25,9 +29,11 @@ from ancestral.evaluation import (
     evaluate,
     write_report,
 )
+from ancestral.evaluation.bound_pictures import bound_pictures
 from ancestral.evaluation.image_pictures import Pixels
-from ancestral.evaluation.latents import marginal_kl
+from ancestral.evaluation.latents import kl_by_dimension
 from ancestral.inference.evidence import Importance
+from ancestral.inference.posteriors import Refinement
 from ancestral.models import StandardNormalPrior
 
 HISTORY = [
@@ -164,13 +170,51 @@ def test_missing_pixels_have_a_colour_of_their_own(make_source):
     assert np.array_equal(is_grey, rows.observed.numpy())
 
 
-def test_marginal_kl_of_a_full_covariance():
+def test_kl_by_dimension_of_a_full_covariance():
     """Against the closed form of each marginal; their sum is not the whole."""
     loc, factor = torch.tensor([[0.5, -1.0]]), torch.tensor([[[0.8, 0.0], [0.5, 0.6]]])
     variance = torch.tensor([0.64, 0.61])
     expected = 0.5 * (variance + loc[0] ** 2 - 1 - variance.log())
-    found = marginal_kl(FullNormal(loc, factor), StandardNormalPrior(2)())
+    found = kl_by_dimension(FullNormal(loc, factor), StandardNormalPrior(2)())
     assert torch.allclose(found[0], expected)
+
+
+def _bound_pictures(tiny, **material):
+    material = Material(tiny.source.spec, tiny.source.rows(slice(None)), **material)
+    return {p.name: p for p in bound_pictures(material)}
+
+
+def test_pictures_of_the_bound(vae):
+    known = Information(25.0, 6.9, 20.0, 0.1, 1000, "densities")
+    gaps = Gaps(Gap(3.0, 0.2), Gap(1.0, 0.1), Gap(2.0, 0.1), 48, 1000, "diagonal Gaussian")
+    drawn = _bound_pictures(vae, information=known, gaps=gaps)
+    assert set(drawn) == {"information", "gaps"}
+    assert "log 1,000 = 6.9 nats" in drawn["information"].caption
+    assert "known by its draws alone" not in drawn["information"].caption
+    bars = [p.get_width() for p in drawn["gaps"].figure.axes[0].patches]
+    assert bars == [1.0, 2.0]
+    bars = [p.get_width() for p in drawn["information"].figure.axes[0].patches]
+    assert bars == pytest.approx([6.9, 13.1, 5.0])
+
+
+def test_what_cannot_be_drawn_of_the_bound_is_said_or_left_out(vae):
+    whole = Gaps(Gap(3.0, 0.2), None, None, 48, 1000, "Bits, which cannot be fitted")
+    assert "not split" in _bound_pictures(vae, gaps=whole)["gaps"].caption
+    loose = Information(3.0, 1.0, 3.0, 0.1, 200, "fitted Gaussians")
+    assert (
+        "known by its draws alone"
+        in _bound_pictures(vae, information=loose)["information"].caption
+    )
+    none = Information(0.0, 0.0, 0.0, 0.0, 200, "densities")
+    exact = Gaps(Gap(0.0, 0.0), Gap(0.0, 0.0), Gap(0.0, 0.0), 8, 100, "full")
+    assert _bound_pictures(vae, information=none, gaps=exact) == {}
+
+
+def test_units_without_a_kl_of_their_own_are_shown_by_their_means(vae):
+    names, _ = _names(vae, variance_of_means=np.array([0.5, 0.001]))
+    assert "variance-of-means" in names
+    names, _ = _names(vae, variance_of_means=np.array([0.5, 0.001]), kl_per_dim=(1.0, 0.1))
+    assert "variance-of-means" not in names
 
 
 class _Page(HTMLParser):
@@ -208,7 +252,12 @@ BIBTEX = "@article{kingma,\n  title={A & B},\n  url={https://arxiv.org/abs/1312.
 
 def _written(tiny, tmp_path, labels=None):
     evaluation = evaluate(
-        tiny.model, tiny.posterior, tiny.source, setting=tiny.setting, method=Importance(20)
+        tiny.model,
+        tiny.posterior,
+        tiny.source,
+        setting=tiny.setting,
+        method=Importance(100),
+        gaps=GapsOptions(6, num_samples=50, refinement=Refinement(20, 0.1, 4)),
     )
     material = Material(
         tiny.source.spec,
@@ -217,6 +266,10 @@ def _written(tiny, tmp_path, labels=None):
         history=HISTORY,
         kl_per_dim=evaluation.kl_per_dim,
         log_prob={"test": evaluation.values},
+        information=evaluation.information,
+        gaps=evaluation.gaps,
+        khat=evaluation.khat_values,
+        khat_threshold=evaluation.khat.threshold,
     )
     content = ReportContent(
         f"A run {NASTY}",
@@ -246,7 +299,7 @@ def test_the_page_is_whole_and_loads_nothing(vae, labels, tmp_path):
     assert 'name="viewport"' in text
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
-    assert page.tags.count("figure") == len(content.pictures.drawn) == 8
+    assert page.tags.count("figure") == len(content.pictures.drawn) == 11
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(set(ids)) == len(ids)
 
@@ -257,8 +310,12 @@ def test_the_page_says_what_the_numbers_are(vae, tmp_path):
     number = content.evaluation.log_prob
     shown = f"{number.value:.2f} ± {number.std_error:.2f}".replace("-", "\N{MINUS SIGN}")
     assert shown in words.replace("\N{NO-BREAK SPACE}", " ")
-    assert "from 20 samples for each datum: the true value is this or higher" in words
+    assert "from 100 samples for each datum: the true value is this or higher" in words
     assert "training.epochs" in words
+    known = content.evaluation.information
+    assert f"≥ {known.mutual_information:.1f} nats" in words
+    assert f"log 40 = {math.log(40):.1f} nats" in words
+    assert content.evaluation.collapse.split(":")[1].strip() in words
     of_latent = [section for section in Section if section is not Section.CONDITIONALS]
     for section in (*of_latent, "The model", "The data", "Configuration", "References"):
         assert section in words

@@ -39,6 +39,15 @@ def _marginals():
     )
 
 
+def _split(num_parts):
+    looks = ("first", "between", "second")
+    parts = tuple(
+        plots.Part(f"codes away from the prior: {i} nats or more", 1.0 + i, looks[i])
+        for i in range(num_parts)
+    )
+    return plots.SplitBar("log p(x) above the ELBO by 4.1 nats", parts)
+
+
 FIGURES = {
     "one curve": lambda: plots.learning_curves([_panel("log p", -9)]),
     "three curves": lambda: plots.learning_curves(
@@ -64,6 +73,11 @@ FIGURES = {
         {"test": NOISE.normal(size=70), "train": NOISE.normal(size=90)}
     ),
     "constant histogram": lambda: plots.log_prob_histogram({"test": np.ones(4)}),
+    "k-hat": lambda: plots.khat_histogram(np.append(NOISE.normal(size=90), np.inf), 0.67),
+    "idle units": lambda: plots.kl_bars(
+        np.array([0.5, 0.0]), 0.01, quantity="variance of the mean", unit=""
+    ),
+    "parts": lambda: plots.split_bars([_split(3), _split(1)]),
     "marginals": _marginals,
     "constant marginal": lambda: plots.marginals([plots.Marginal("same", np.ones(5), np.ones(7))]),
     "named correlations": lambda: plots.correlation_matrices(np.eye(3), np.eye(3), list("abc")),
@@ -150,6 +164,18 @@ def test_histogram_counts_outliers_in_its_first_bar():
     assert figure.axes[0].get_xlim()[0] > -100
     heights = figure.axes[0].patches[0].get_path().vertices[:, 1]
     assert heights.max() < 0.05  # 40 even bars: one of them does not hold everything
+
+
+def test_khat_on_the_threshold_is_good_and_the_rest_is_counted():
+    khat = np.array([0.7, 0.70001, np.nan, np.inf, -np.inf, 0.1, 0.2, 0.3, 0.4, 0.5])
+    figure = plots.khat_histogram(khat, 0.7)
+    texts = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    assert texts == ["to be trusted: 70% of the data", "log p probably too low: 30%"]
+    good, bad = (
+        sum(bar.get_height() for bar in container) for container in figure.axes[0].containers
+    )
+    assert good == pytest.approx(0.7)
+    assert bad == pytest.approx(0.3)
 
 
 def test_training_data_have_the_same_colour_in_every_order():

@@ -17,6 +17,7 @@ from typing import Any, Literal
 __all__ = ["DeclaredOption", "DeclaredRecipe", "argument_help", "recipes", "training_options"]
 
 _PACKAGE = Path(__file__).parent.parent
+_CATALOGUES = tuple(f"ancestral.recipes.catalogue.{part}" for part in ("latent", "sequential"))
 _TYPES = {"int": int, "float": float, "str": str, "bool": bool}
 
 
@@ -58,10 +59,10 @@ class DeclaredRecipe:
 
 @cache
 def recipes() -> dict[str, DeclaredRecipe]:
-    """The rows of the catalogue, in its order."""
-    tree = _module("ancestral.recipes.catalogue")
+    """The rows of the catalogues, in their order."""
     rows = [
         _recipe(node, tree)
+        for tree in map(_module, _CATALOGUES)
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and _is_name(node.func, "Recipe")
     ]

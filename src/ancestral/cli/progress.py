@@ -10,7 +10,7 @@ __all__ = ["row_bar"]
 
 
 @contextmanager
-def row_bar(what: str, num_rows: int) -> Iterator[Callable[[int], None] | None]:
+def row_bar(what: str, num_rows: int) -> Iterator[Callable[[float], None] | None]:
     """Something to tell of rows that are done; None where nobody looks.
 
     Args:

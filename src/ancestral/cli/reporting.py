@@ -13,6 +13,7 @@ from ancestral.cli.opened import OpenedRun, random_rows
 from ancestral.data import Dataset
 from ancestral.evaluation import (
     Evaluation,
+    GapsOptions,
     Material,
     ReportContent,
     draw_pictures,
@@ -23,6 +24,7 @@ from ancestral.recipes import REGISTRY
 __all__ = ["report_run"]
 
 _ROWS = 1000  # that are evaluated for a report: 1,000 samples each take about a minute
+_ROWS_FOR_GAPS, _SECONDS_FOR_GAPS = 48, 30.0
 _TRAINING_ROWS = 300  # beside them in the histogram
 
 
@@ -30,11 +32,18 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
     """Evaluate, draw, and write `report.html`; returns the numbers and its path."""
     split = next(name for name in ("test", "valid", "train") if name in data.splits)
     source = random_rows(data.split(split), _ROWS)
-    found = measure_source(run, data.name, source, Measurement(split))
+    gaps = GapsOptions(_ROWS_FOR_GAPS, max_seconds=_SECONDS_FOR_GAPS)
+    found = measure_source(run, data.name, source, Measurement(split, gaps=gaps))
     if len(source) < len(data.split(split)):
         note = (
             f"these are {len(source):,} rows at random of {len(data.split(split)):,}; "
             "`ancestral evaluate` takes them all"
+        )
+        found = replace(found, notes=(*found.notes, note))
+    if found.information is not None and found.gaps is None:
+        note = (
+            "where the bound loses was not measured, since it would have taken longer than "
+            f"{_SECONDS_FOR_GAPS:g} seconds; `ancestral evaluate --gaps 16` does"
         )
         found = replace(found, notes=(*found.notes, note))
     device = next(run.estimator.model_.parameters()).device
@@ -48,6 +57,11 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
         log_prob=values,
         row_log_prob=values.get(split),
         kl_per_dim=found.kl_per_dim,
+        variance_of_means=found.variance_of_means,
+        information=found.information,
+        gaps=found.gaps,
+        khat=found.khat_values,
+        khat_threshold=0.7 if found.khat is None else found.khat.threshold,
         vocabulary=data.vocabulary,
     )
     config = run.config

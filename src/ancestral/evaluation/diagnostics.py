@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,80 +14,12 @@ from torch.distributions import Distribution
 
 from ancestral.core import Accumulated, Batch, IncompatibleChoices, derived_seed, seeded
 from ancestral.distributions import kl_terms
-from ancestral.evaluation.latents import adapted_to, marginal_kl
+from ancestral.evaluation.latent_use import ACTIVE_VARIANCE, LatentUse
+from ancestral.evaluation.latents import adapted_to, kl_by_dimension, two_means
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
-from ancestral.models import LatentVariableModel
+from ancestral.models import LatentVariableModel, LayeredPrior
 
 __all__ = ["ACTIVE_VARIANCE", "LatentUse", "VariationalTerms", "variational_terms"]
-
-ACTIVE_VARIANCE = 0.01  # Burda et al. (2016), section 5.2
-_FEW = 0.25  # share of active units below which a model is called partly collapsed
-
-_ADVICE = (
-    "the others carry nothing of x; lower `latent_size`, or train with free bits or a longer "
-    "KL warm-up"
-)
-
-
-@dataclass(frozen=True)
-class LatentUse:
-    r"""How much the latent variables say of the data.
-
-    A unit is active if its posterior mean moves with x:
-    :math:`\mathrm{Var}_x(E_q[z_u \mid x]) > 0.01`.
-
-    Args:
-        variance_of_means: [latent], variance over the data of the posterior mean.
-        kl_per_dim: [latent], KL from prior to posterior of each dimension, mean over the data,
-            nats; None where it has no closed form.
-
-    Example:
-        >>> LatentUse(np.array([0.9, 0.0, 0.4]), None).active_units
-        2
-
-    References:
-        | Importance Weighted Autoencoders (Burda et al., 2016), section 5.2
-    """
-
-    variance_of_means: np.ndarray
-    kl_per_dim: np.ndarray | None
-
-    @property
-    def latent_size(self) -> int:
-        """Number of latent dimensions."""
-        return len(self.variance_of_means)
-
-    @property
-    def active_units(self) -> int:
-        """Number of units whose posterior mean moves with x."""
-        return int((self.variance_of_means > ACTIVE_VARIANCE).sum())
-
-    @property
-    def has_collapsed(self) -> bool:
-        """Whether fewer than a quarter of the units are active."""
-        return self.active_units < _FEW * self.latent_size
-
-    @property
-    def verdict(self) -> str:
-        """Whether the posterior has collapsed, in words, and what to do about it."""
-        size, active = self.latent_size, self.active_units
-        if active == 0:
-            return (
-                f"posterior collapse: none of the {size} latent units is active, so the model "
-                "ignores z; train with free bits or KL warm-up, or take a weaker decoder"
-            )
-        verb = "is" if size - active == 1 else "are"
-        if self.has_collapsed:
-            return (
-                f"partial posterior collapse: {size - active} of {size} latent units {verb} "
-                f"inactive; {_ADVICE}"
-            )
-        if active == size:
-            return f"no posterior collapse: all {size} latent units are active"
-        return (
-            f"no posterior collapse: {active} of {size} latent units are active; the other "
-            f"{size - active} could be left out"
-        )
 
 
 @dataclass(frozen=True)
@@ -130,7 +62,7 @@ def variational_terms(
         num_samples: draws of z for each datum.
         seed: the same seed and batches give the same numbers.
     """
-    means, kl_per_dim = _Moments(), _Moments()
+    means, kl_per_dim, kl_per_layer = _Moments(), _Moments(), _Moments()
     kl, elbo_a, elbo_b = Accumulated(), Accumulated(), Accumulated()
     noise_a = noise_b = 0.0
     for number, batch in enumerate(batches):
@@ -138,20 +70,29 @@ def variational_terms(
         closed_kl = None
         with seeded(derived_seed(seed, number)):
             z, log_q = adapted.draw(model, rows, num_samples)
-            means.add(adapted.mean(model, rows))
+            means.add(*two_means(adapted, model, rows))
             if isinstance(adapted, ParametricPosterior):
                 q, prior = adapted.distribution(model, rows), model.prior()
                 closed_kl = _closed_kl(q, prior)
-                per_dim = marginal_kl(q, prior)
+                per_dim = kl_by_dimension(q, prior)
                 if per_dim is not None:
-                    kl_per_dim.add(per_dim)
+                    kl_per_dim.add(per_dim, per_dim)
+                per_layer = _kl_by_layer(q, model, z)
+                if per_layer is not None:
+                    kl_per_layer.add(per_layer, per_layer)
         log_likelihood = model.log_likelihood(rows.x, z, rows.observed).double()
         log_ratio = (log_q - model.log_prior(z)).double()
         piece = _Piece.of(log_likelihood, log_ratio, closed_kl)
         for column, values in ((kl, piece.kl), (elbo_a, piece.elbo_a), (elbo_b, piece.elbo_b)):
             column.extend(values)
         noise_a, noise_b = noise_a + piece.noise[0], noise_b + piece.noise[1]
-    use = LatentUse(means.variance(), kl_per_dim.mean() if kl_per_dim.count else None)
+    use = LatentUse(
+        means.covariance(),
+        kl_per_dim.mean() if kl_per_dim.count else None,
+        kl=float(kl.tensor().mean()),
+        layer_sizes=model.prior.sizes if isinstance(model.prior, LayeredPrior) else (),
+        kl_per_layer=tuple(kl_per_layer.mean().tolist()) if kl_per_layer.count else (),
+    )
     # both forms of the bound are unbiased: take the one with less noise. With the exact
     # posterior form A has none at all, and with a poor one form B has less
     elbo = elbo_a if noise_a < noise_b else elbo_b
@@ -163,6 +104,18 @@ def _closed_kl(q: Distribution, prior: Distribution) -> Tensor | None:
         return kl_terms(q, prior).sum(-1)
     except IncompatibleChoices:
         return None
+
+
+@runtime_checkable
+class _TellsLayers(Protocol):
+    def log_prob_layers(self, value: Tensor) -> Tensor: ...
+
+
+def _kl_by_layer(q: Distribution, model: LatentVariableModel, z: Tensor) -> Tensor | None:
+    """What each layer adds to the KL, [batch, layers]; None if q or p does not tell layers."""
+    if not isinstance(q, _TellsLayers) or not isinstance(model.prior, LayeredPrior):
+        return None
+    return (q.log_prob_layers(z) - model.prior.log_prob_layers(z)).double().mean(0)
 
 
 class _Piece(NamedTuple):
@@ -185,27 +138,35 @@ class _Piece(NamedTuple):
 
 
 class _Moments:
-    """Mean and variance of columns, batch by batch (Chan et al., 1983), in double precision."""
+    """Mean and covariance of pairs of columns, batch by batch, in double precision.
+
+    References:
+        | Updating Formulae and a Pairwise Algorithm for Computing Sample Variances (Chan et al.,
+        | 1979)
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self._mean = torch.zeros(())
-        self._squares = torch.zeros(())
+        self._means = torch.zeros(2, 1)
+        self._products = torch.zeros(())
 
-    def add(self, values: Tensor) -> None:
-        values = values.double().flatten(1).cpu()
-        n, mean = len(values), values.mean(0)
-        squares = (values - mean).square().sum(0)
+    def add(self, values: Tensor, others: Tensor) -> None:
+        """Both [batch, columns]."""
+        pair = torch.stack([values, others]).double().cpu()
+        n, means = pair.shape[1], pair.mean(1)
+        products = (pair - means.unsqueeze(1)).prod(0).sum(0)
         if self.count == 0:
-            self.count, self._mean, self._squares = n, mean, squares
+            self.count, self._means, self._products = n, means, products
             return
-        total, shift = self.count + n, mean - self._mean
-        self._squares = self._squares + squares + shift.square() * (self.count * n / total)
-        self._mean = self._mean + shift * (n / total)
+        total, shift = self.count + n, means - self._means
+        self._products = self._products + products + shift.prod(0) * (self.count * n / total)
+        self._means = self._means + shift * (n / total)
         self.count = total
 
     def mean(self) -> np.ndarray:
-        return self._mean.numpy()
+        """Of the first of each pair."""
+        return self._means[0].numpy()
 
-    def variance(self) -> np.ndarray:
-        return (self._squares / self.count).numpy()
+    def covariance(self) -> np.ndarray:
+        """The variance where both are the same; noise may make it a little less than 0."""
+        return (self._products / self.count).clamp_min(0).numpy()

@@ -22,6 +22,8 @@ from ancestral.core import (
 from ancestral.core.estimate import weakest
 from ancestral.data import Source
 from ancestral.evaluation.diagnostics import VariationalTerms, variational_terms
+from ancestral.evaluation.gaps import GapsOptions, measure_gaps
+from ancestral.evaluation.information import estimate_information
 from ancestral.evaluation.result import (
     EffectiveSamples,
     ErrorOfReconstruction,
@@ -31,13 +33,15 @@ from ancestral.evaluation.result import (
     Tails,
 )
 from ancestral.evaluation.symbols import per_symbol
-from ancestral.inference.evidence import EvidenceMethod, default_method
+from ancestral.evaluation.unscored import unscored
+from ancestral.inference.evidence import EvidenceMethod, default_method, has_proposal
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import Autoencoder, LatentVariableModel
+from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
 
 __all__ = ["evaluate"]
 
 _MANY_HEAVY_TAILS = 0.05  # share of the data above the threshold that is worth a warning
+_SHARES = (5, 25, 50, 75, 95)  # per cent, of k-hat's quantiles
 _PADDED = (
     "rows are padded after their end, which costs nothing: nats are given for each symbol, and no "
     "bits for each cell"
@@ -52,6 +56,7 @@ def evaluate(
     setting: Setting,
     method: EvidenceMethod | None = None,
     elbo_samples: int = 10,
+    gaps: GapsOptions | None = None,
     batch_size: int = 100,
     seed: int = 0,
     on_rows: Callable[[int], None] | None = None,
@@ -65,6 +70,7 @@ def evaluate(
         setting: names of recipe, data and split, for the record.
         method: of the evidence; exact where the model is, 1,000 importance samples elsewhere.
         elbo_samples: draws of z for each datum in the bound.
+        gaps: how to measure approximation and amortisation gap, which is slow; None: not.
         batch_size: rows at a time.
         seed: of all draws.
         on_rows: told the number of rows just taken, for a progress bar. Rows are taken once for
@@ -82,13 +88,22 @@ def evaluate(
     with _evaluation_mode(model, posterior), torch.no_grad():
         if isinstance(model, Autoencoder):
             return _of_autoencoder(model, rows, setting)
+        unknown = method is None and not isinstance(model, ExactLogProb)
+        if unknown and isinstance(model, LatentVariableModel) and not has_proposal(posterior):
+            return unscored(model, posterior, rows, setting)
         evidence = (method or default_method(model, seed=seed))(model, posterior, rows)
         num_cells = rows.num_cells
-        terms = None
-        if isinstance(model, LatentVariableModel) and posterior is not None:
+        terms, measured = None, None
+        if isinstance(model, LatentVariableModel) and has_proposal(posterior):
+            assert posterior is not None
             terms = variational_terms(model, posterior, rows, num_samples=elbo_samples, seed=seed)
+            known = estimate_information(model, posterior, source, seed=seed)
+            terms = replace(terms, use=replace(terms.use, information=known))
+            if gaps is not None:
+                measured = measure_gaps(model, posterior, source, gaps, seed=seed, on_rows=on_rows)
         symbols = per_symbol(model, source)
-    found = replace(_assembled(evidence, terms, source, setting, num_cells), per_symbol=symbols)
+    found = _assembled(evidence, terms, source, setting, num_cells)
+    found = replace(found, per_symbol=symbols, gaps=measured)
     if symbols is None or source.spec.end_code is None:
         return found
     # cells after the end are certain: dividing by their number would flatter short sequences
@@ -128,6 +143,8 @@ def _assembled(
     khat = _tails(evidence)
     warnings = _warnings(evidence, khat, terms)
     notes = _notes(source, has_gaps=num_cells < len(value) * source.spec.num_dims)
+    if terms is not None and terms.use.mismatch is not None:
+        notes = (*notes, terms.use.mismatch)
     common = Evaluation(
         setting,
         len(value),
@@ -138,6 +155,7 @@ def _assembled(
         warnings=warnings,
         notes=notes,
         values=value.numpy(),
+        khat_values=None if khat is None or evidence.khat is None else evidence.khat.numpy(),
     )
     if terms is None:
         return common
@@ -149,6 +167,10 @@ def _assembled(
             "reconstruction": float(terms.reconstruction.mean()),
             "kl": float(terms.kl.mean()),
             "active_units": use.active_units,
+            "active_units_per_layer": use.active_units_per_layer or None,
+            "kl_per_layer": use.kl_per_layer or None,
+            "information": use.information,
+            "variance_of_means": use.variance_of_means,
             "kl_per_dim": None if use.kl_per_dim is None else tuple(use.kl_per_dim.tolist()),
             "latent_size": use.latent_size,
             "collapse": use.verdict,
@@ -199,15 +221,24 @@ def _tails(evidence: Estimate) -> Tails | None:
     khat, threshold = evidence.khat, evidence.khat_threshold
     if khat is None or threshold is None or bool((khat == math.inf).all()):
         return None  # too few samples to fit a tail to: `_warnings` says so
-    khat = khat.double()
-    median, largest = float(khat.median()), float(khat.max())
+    khat = khat.double().cpu()
+    ordered = khat.sort().values
+    # by rank, since between infinities there is nothing to interpolate
+    quantiles = {
+        f"{share}%": float(ordered[round(share / 100 * (len(ordered) - 1))]) for share in _SHARES
+    }
     return Tails(
-        median if math.isfinite(median) else None,
-        largest if math.isfinite(largest) else None,
+        _finite(float(khat.median())),
+        _finite(float(khat.max())),
         # not "above": an undefined k-hat is no reassurance
         float((~(khat <= threshold)).double().mean()),
         threshold,
+        {name: _finite(value) for name, value in quantiles.items()},
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _effective_samples(evidence: Estimate) -> EffectiveSamples | None:
@@ -226,7 +257,7 @@ def _warnings(
             f"{num_broken} of {len(evidence)} data have no finite log p: the model gives them "
             "no probability, or its numbers overflowed"
         )
-    if evidence.num_samples is not None and khat is None:
+    if evidence.khat is not None and khat is None:
         found.append(
             f"{evidence.num_samples} importance samples are too few to tell how good log p is; "
             "take 100 at least"

@@ -39,6 +39,8 @@ def latent_pictures(
             pictures += _plane(model, means, material)
     if material.kl_per_dim is not None and len(material.kl_per_dim) > 1:
         pictures.append(_kl(np.asarray(material.kl_per_dim)))
+    elif material.variance_of_means is not None and len(material.variance_of_means) > 1:
+        pictures.append(_spread(material.variance_of_means))
     return pictures
 
 
@@ -88,6 +90,16 @@ def _kl(kl: np.ndarray) -> Picture:
     )
     figure = kl_bars(kl, ACTIVE_VARIANCE)
     return Picture("kl-per-dimension", Section.LATENT, caption, figure)
+
+
+def _spread(variance: np.ndarray) -> Picture:
+    caption = (
+        "How much the posterior mean of each latent unit moves over the data, largest first. "
+        "Units below the dashed line (0.01) are idle (Burda et al., 2016). The KL of each unit "
+        "has no closed form here."
+    )
+    figure = kl_bars(variance, ACTIVE_VARIANCE, quantity="variance of the mean", unit="")
+    return Picture("variance-of-means", Section.LATENT, caption, figure)
 
 
 def _plane(model: LatentVariableModel, means: Tensor, material: Material) -> list[Picture]:

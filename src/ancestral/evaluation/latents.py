@@ -8,10 +8,12 @@ from torch.distributions import Distribution
 
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.distributions import DiagonalNormal, FullNormal, kl_terms
-from ancestral.inference.posteriors import Posterior
+from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import Autoencoder, LatentVariableModel
 
-__all__ = ["adapted_to", "marginal_kl", "posterior_means"]
+__all__ = ["adapted_to", "kl_by_dimension", "posterior_means", "two_means"]
+
+_DRAWS_FOR_A_MEAN = 100
 
 
 def adapted_to(
@@ -44,7 +46,36 @@ def posterior_means(model: nn.Module, posterior: Posterior | None, batch: Batch)
     return adapted.mean(model, rows)
 
 
-def marginal_kl(q: Distribution, prior: Distribution) -> Tensor | None:
+@torch.no_grad()
+def two_means(
+    posterior: Posterior, model: LatentVariableModel, rows: Batch
+) -> tuple[Tensor, Tensor]:
+    """E[z | x] twice, [batch, latent], with independent noise if it has any.
+
+    The variance over x of a mean of S draws is too large by the S-th part of q's own variance,
+    which would make idle units look active; the covariance of two such means is not.
+
+    Args:
+        posterior: q, as `adapted_to` gave it.
+        model: p.
+        rows: the data.
+    """
+    if isinstance(posterior, ParametricPosterior):
+        try:
+            mean = posterior.distribution(model, rows).mean.flatten(1)
+        except NotImplementedError:
+            pass
+        else:
+            return mean, mean
+    elif type(posterior).mean is not Posterior.mean:
+        mean = posterior.mean(model, rows).flatten(1)
+        return mean, mean
+    z = posterior.draw(model, rows, _DRAWS_FOR_A_MEAN).z.flatten(2)
+    half = _DRAWS_FOR_A_MEAN // 2
+    return z[:half].mean(0), z[half:].mean(0)
+
+
+def kl_by_dimension(q: Distribution, prior: Distribution) -> Tensor | None:
     """KL of each latent dimension alone, [batch, latent] in nats; None where it is not known.
 
     For a diagonal q the dimensions sum to the whole KL; for a full covariance they do not.

@@ -1,4 +1,4 @@
-"""Pictures of numbers alone: learning curves, and histograms of log p."""
+"""Pictures of numbers alone: learning curves, and histograms of log p and k-hat."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ancestral.evaluation.picture import Material, Picture, Section
-from ancestral.plots import CurvePanel, learning_curves, log_prob_histogram
+from ancestral.plots import CurvePanel, khat_histogram, learning_curves, log_prob_histogram
 
 __all__ = ["histogram_pictures", "learning_pictures"]
 
 # the objectives' targets, and how a page names them
 _TARGETS = {
+    "objective": "what training maximises",  # where that is not the bound
     "bound": "bound",
     "log_prob": "log p(x)",
     "minus_reconstruction_error": "minus the reconstruction error",
 }
-_TERMS = {"reconstruction": "reconstruction, E log p(x|z)", "kl": "KL(q(z|x) || p(z))"}
+_TERMS = {
+    "bound": "bound",
+    "reconstruction": "reconstruction, E log p(x|z)",
+    "kl": "KL(q(z|x) || p(z))",
+    "discrepancy": "discrepancy of codes and prior",
+}
 _FEWEST_EPOCHS = 2
 
 
@@ -30,12 +36,16 @@ def learning_pictures(material: Material) -> list[Picture]:
     panels += [
         _panel(records, term, label)
         for term, label in _TERMS.items()
-        if any(f"train/{term}" in r for r in records)
+        if term != target and any(f"train/{term}" in r for r in records)
     ]
     best = _best_epoch(records, target)
-    caption = f"{_TARGETS[target].capitalize()} after each epoch, in nats per datum"
-    if len(panels) > 1:
-        caption += ", and the two terms it is the difference of"
+    caption = f"{_TARGETS[target].capitalize()} after each epoch"
+    if target == "objective":
+        caption += ", which is not a bound on log p(x)"
+    elif len(panels) > 1:
+        caption += ", in nats per datum, and the two terms it is the difference of"
+    else:
+        caption += ", in nats per datum"
     if target == "minus_reconstruction_error":
         caption += " (not a likelihood)"
     if best is not None:
@@ -46,7 +56,7 @@ def learning_pictures(material: Material) -> list[Picture]:
 
 
 def histogram_pictures(material: Material) -> list[Picture]:
-    """How log p is spread over the data."""
+    """How log p is spread over the data, and k-hat where it was sampled."""
     values = {name: v for name, v in material.log_prob.items() if len(v) > 1}
     if not values:
         return []
@@ -55,12 +65,27 @@ def histogram_pictures(material: Material) -> list[Picture]:
         "0.5 % are counted in the first bar."
     )
     figure = log_prob_histogram(values)
-    return [Picture("log-prob-histogram", Section.LOG_PROB, caption, figure)]
+    pictures = [Picture("log-prob-histogram", Section.LOG_PROB, caption, figure)]
+    if material.khat is not None and len(material.khat) > 1:
+        pictures.append(_khat(material))
+    return pictures
+
+
+def _khat(material: Material) -> Picture:
+    assert material.khat is not None
+    caption = (
+        "k-hat of each datum: how heavy the tail of its importance weights is (Vehtari et al., "
+        f"2024). Above the dashed line ({material.khat_threshold:.2f}) a few samples carry most "
+        "of the weight, and log p of that datum is probably higher than estimated; more samples "
+        "or a better posterior would tell. Values beyond the ends are counted in the end bars."
+    )
+    figure = khat_histogram(material.khat, material.khat_threshold)
+    return Picture("khat-histogram", Section.LOG_PROB, caption, figure)
 
 
 def _panel(records: Sequence[Mapping[str, Any]], name: str, label: str) -> CurvePanel:
     return CurvePanel(
-        f"{label}, nats per datum",
+        label if name == "objective" else f"{label}, nats per datum",
         _curve(records, f"train/{name}"),
         _curve(records, f"valid/{name}"),
     )

@@ -11,6 +11,8 @@ import numpy as np
 
 from ancestral.core import Batch, Specification
 from ancestral.data import Vocabulary
+from ancestral.evaluation.gaps import Gaps
+from ancestral.evaluation.information import Information
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +29,8 @@ class Section(StrEnum):
     RECONSTRUCTIONS = "Reconstructions"
     INTERPOLATIONS = "Interpolations"
     LATENT = "Latent space"
-    LOG_PROB = "How log p is spread"
+    BOUND = "What the bound is made of"
+    LOG_PROB = "How log p is spread, and how far to trust it"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ class Material:
         log_prob: values for each datum of up to two splits, for the histogram.
         row_log_prob: [rows], log p of `rows`, which colours the map where there are no labels.
         kl_per_dim: [latent] nats, or None.
+        variance_of_means: [latent], over the data, or None; shown where there is no KL of each
+            dimension.
+        information: what the KL consists of, or None.
+        gaps: what the bound loses, or None.
+        khat: [rows] of the importance weights, or None.
+        khat_threshold: above which log p of a datum is not to be trusted.
         vocabulary: of text.
     """
 
@@ -80,4 +89,9 @@ class Material:
     log_prob: Mapping[str, np.ndarray] = field(default_factory=dict)
     row_log_prob: np.ndarray | None = None
     kl_per_dim: Sequence[float] | None = None
+    variance_of_means: np.ndarray | None = None
+    information: Information | None = None
+    gaps: Gaps | None = None
+    khat: np.ndarray | None = None
+    khat_threshold: float = 0.7
     vocabulary: Vocabulary | None = None

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ancestral.core import seeded
+from ancestral.evaluation.bound_pictures import bound_pictures
 from ancestral.evaluation.image_pictures import image_pictures
 from ancestral.evaluation.latent_pictures import latent_pictures
 from ancestral.evaluation.number_pictures import histogram_pictures, learning_pictures
@@ -28,7 +29,7 @@ _NO_SAMPLES = (
 def draw_pictures(
     model: nn.Module, posterior: Posterior | None, material: Material, *, seed: int = 0
 ) -> PictureSet:
-    """Learning curves, samples, reconstructions, latent pictures and histograms.
+    """Learning curves, samples, reconstructions, latent pictures, the bound, and histograms.
 
     What is drawn follows from the data (images, tables, vectors), the number of latent
     variables, and whether there are labels, a history and values of log p.
@@ -52,4 +53,5 @@ def draw_pictures(
             found = table_pictures(model, material)
             drawn, omitted = drawn + found.drawn, omitted + found.omitted
         drawn += latent_pictures(model, posterior, material)
+    drawn += bound_pictures(material)
     return PictureSet(drawn + histogram_pictures(material), omitted)

@@ -71,6 +71,7 @@ def _body(content: ReportContent) -> str:
             f'<p class="warning" role="note">{escape(_sentence(w))}</p>'
             for w in evaluation.warnings
         ]
+        parts.append(_verdict(evaluation))
         parts.append(_list(evaluation.notes))
     parts.append(_section("The model", _paragraphs(content.model)))
     parts.append(_section("The data", _paragraphs(content.data)))
@@ -138,7 +139,23 @@ def _headline(evaluation: Evaluation) -> str:
         value = f"{evaluation.active_units} of {evaluation.latent_size}"
         verdict = (evaluation.collapse or "").split(":")[0].capitalize()
         cards.append(_card("Active latent units", value, "", f"{verdict}."))
+    if evaluation.information is not None:
+        known = evaluation.information
+        value = f"\N{GREATER-THAN OR EQUAL TO} {_text(known.mutual_information, 1)}"
+        meaning = (
+            "Mutual information of x and z: what a code says of its datum. At most "
+            f"{_text(known.mutual_information_at_most, 1)}; {known.num_rows:,} rows can show "
+            f"{_text(known.limit, 1)}."
+        )
+        cards.append(_card("Information in z", value, "nats", meaning))
     return f'<dl class="numbers">{"".join(cards)}</dl>'
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    """On the latent variables; as a warning it stands on the page already."""
+    if evaluation.collapse is None or evaluation.collapse in evaluation.warnings:
+        return ""
+    return f"<p>{escape(_sentence(evaluation.collapse))}</p>"
 
 
 def _card(name: str, value: str, unit: str, meaning: str) -> str:
@@ -152,7 +169,7 @@ def _card(name: str, value: str, unit: str, meaning: str) -> str:
 
 def _numbers_table(evaluation: Evaluation) -> str:
     entries = evaluation.to_dict()
-    for shown_elsewhere in ("kl_per_dim", "warnings", "notes"):
+    for shown_elsewhere in ("kl_per_dim", "collapse", "warnings", "notes"):
         entries.pop(shown_elsewhere, None)
     return _table([row for row in _flattened(entries) if row[1] not in ("", "None")])
 

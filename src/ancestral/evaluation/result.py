@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ancestral.core.estimate import Kind
+from ancestral.evaluation.gaps import Gaps
+from ancestral.evaluation.information import Information
 from ancestral.evaluation.symbols import PerSymbol
 
-__all__ = ["EffectiveSamples", "ErrorOfReconstruction", "Evaluation", "Number", "Setting", "Tails"]
+__all__ = [
+    "Bounds",
+    "EffectiveSamples",
+    "ErrorOfReconstruction",
+    "Evaluation",
+    "Number",
+    "Setting",
+    "Tails",
+]
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,8 @@ class Number:
                 return f"an upper bound{samples}: the true value is this or lower"
             case "unbiased":
                 return f"an unbiased estimate{samples}"
+            case "consistent":
+                return f"an estimate{samples}, not a bound: it may be too high or too low"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -80,6 +92,42 @@ class Number:
     def from_dict(d: Mapping[str, Any]) -> Number:
         """Undo `to_dict`."""
         return Number(_number(d["value"]), _number(d["std_error"]), d["kind"], d["samples"])
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Log p of data that the model made, between two bounds (bidirectional Monte Carlo).
+
+    Args:
+        lower: mean of the lower bounds.
+        upper: mean of the upper bounds.
+        gap: upper less lower.
+        std_error: of the gap, over the data.
+    """
+
+    lower: Number
+    upper: Number
+    gap: float
+    std_error: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: `lower`, `upper` and `gap`."""
+        return {
+            "lower": self.lower.to_dict(),
+            "upper": self.upper.to_dict(),
+            "gap": {"value": self.gap, "std_error": self.std_error, "unit": "nats"},
+        }
+
+    @staticmethod
+    def from_dict(d: Mapping[str, Any]) -> Bounds:
+        """Undo `to_dict`."""
+        gap = d["gap"]
+        return Bounds(
+            Number.from_dict(d["lower"]),
+            Number.from_dict(d["upper"]),
+            _number(gap["value"]),
+            _number(gap["std_error"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,12 +148,21 @@ class ErrorOfReconstruction:
 
 @dataclass(frozen=True)
 class Tails:
-    """Pareto k-hat of the importance weights over the data; None for infinite or undefined."""
+    """Pareto k-hat of the importance weights over the data; None for infinite or undefined.
+
+    Args:
+        median: over the data.
+        max: over the data.
+        share_above_threshold: of the data, those whose k-hat is undefined included.
+        threshold: above which log p of a datum is not to be trusted.
+        quantiles: by name, such as "5%", over the data.
+    """
 
     median: float | None
     max: float | None
     share_above_threshold: float
     threshold: float
+    quantiles: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +191,12 @@ class Evaluation:
         khat: tails of the importance weights.
         ess: effective sample sizes.
         active_units: latent units that move with x (Burda et al., 2016).
+        active_units_per_layer: the same by stochastic layer, that nearest the data first; None
+            for a single one.
+        kl_per_layer: what each adds to the KL, nats; None if q does not tell layers apart.
+        information: mutual information of x and z, and marginal KL, of some rows.
+        gaps: approximation and amortisation gap of some rows; None if not asked for.
+        bounds: on log p of simulated data; there is no `log_prob` then.
         kl_per_dim: KL of each latent dimension, nats.
         latent_size: number of latent dimensions.
         collapse: verdict on posterior collapse, in words.
@@ -141,6 +204,8 @@ class Evaluation:
         notes: how to read the numbers, one sentence each.
         values: [n], log p of each datum (an autoencoder's negative error), for comparisons in
             pairs; it is not part of `to_dict`.
+        khat_values: [n], k-hat of each datum, for pictures; not part of `to_dict` either.
+        variance_of_means: [latent], of the posterior means over the data; the same.
     """
 
     setting: Setting
@@ -154,6 +219,8 @@ class Evaluation:
     khat: Tails | None = None
     ess: EffectiveSamples | None = None
     active_units: int | None = None
+    active_units_per_layer: tuple[int, ...] | None = None
+    kl_per_layer: tuple[float, ...] | None = None
     kl_per_dim: tuple[float, ...] | None = None
     latent_size: int | None = None
     collapse: str | None = None
@@ -161,6 +228,11 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     values: np.ndarray | None = None
     per_symbol: PerSymbol | None = None
+    information: Information | None = None
+    gaps: Gaps | None = None
+    bounds: Bounds | None = None
+    khat_values: np.ndarray | None = None
+    variance_of_means: np.ndarray | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: what does not apply is left out, and every number is finite or null."""
@@ -168,6 +240,7 @@ class Evaluation:
             **asdict(self.setting),
             "n": self.n,
             "log_prob": self.log_prob and self.log_prob.to_dict(),
+            **(self.bounds.to_dict() if self.bounds else {}),
             "bits_per_dim": self.bits_per_dim,
             "per_symbol": self.per_symbol and self.per_symbol.to_dict(),
             "elbo": self.elbo and self.elbo.to_dict(),
@@ -178,6 +251,11 @@ class Evaluation:
             "khat": self.khat and asdict(self.khat),
             "ess": self.ess and asdict(self.ess),
             "active_units": self.active_units,
+            "active_units_per_layer": self.active_units_per_layer
+            and list(self.active_units_per_layer),
+            "kl_per_layer": self.kl_per_layer and list(self.kl_per_layer),
+            **(self.information.to_dict() if self.information else {}),
+            "gaps": self.gaps and self.gaps.to_dict(),
             "kl_per_dim": self.kl_per_dim and list(self.kl_per_dim),
             "latent_size": self.latent_size,
             "collapse": self.collapse,
@@ -193,6 +271,7 @@ class Evaluation:
         return Evaluation(
             setting=Setting(d["recipe"], d["data"], d["split"], d["binarization"]),
             n=d["n"],
+            bounds=Bounds.from_dict(d) if "gap" in d else None,
             log_prob=Number.from_dict(d["log_prob"]) if "log_prob" in d else None,
             bits_per_dim=d.get("bits_per_dim"),
             elbo=Number.from_dict(d["elbo"]) if "elbo" in d else None,
@@ -203,6 +282,14 @@ class Evaluation:
             khat=Tails(**d["khat"]) if "khat" in d else None,
             ess=EffectiveSamples(**d["ess"]) if "ess" in d else None,
             active_units=d.get("active_units"),
+            active_units_per_layer=tuple(d["active_units_per_layer"])
+            if "active_units_per_layer" in d
+            else None,
+            kl_per_layer=tuple(d["kl_per_layer"]) if "kl_per_layer" in d else None,
+            information=Information.from_dict(d["mutual_information"])
+            if "mutual_information" in d
+            else None,
+            gaps=Gaps.from_dict(d["gaps"]) if "gaps" in d else None,
             kl_per_dim=tuple(d["kl_per_dim"]) if "kl_per_dim" in d else None,
             latent_size=d.get("latent_size"),
             collapse=d.get("collapse"),

@@ -2,7 +2,7 @@
 
 from ancestral.plots.curves import CurvePanel, learning_curves
 from ancestral.plots.export import png_fragment, save, svg_fragment
-from ancestral.plots.histograms import log_prob_histogram
+from ancestral.plots.histograms import khat_histogram, log_prob_histogram
 from ancestral.plots.images import (
     ImageRow,
     heat,
@@ -12,6 +12,8 @@ from ancestral.plots.images import (
     mosaic,
 )
 from ancestral.plots.latents import coloured_map, kl_bars, labelled_map
+from ancestral.plots.parts import Part, SplitBar, split_bars
+from ancestral.plots.rate_distortion import RatePoint, rate_distortion_plane
 from ancestral.plots.series import series_rows
 from ancestral.plots.tables import (
     Marginal,
@@ -20,18 +22,25 @@ from ancestral.plots.tables import (
     marginals,
 )
 from ancestral.plots.text import coloured_text
+from ancestral.plots.variances import VariancePanel, estimator_variances
 
 __all__ = [
     "CurvePanel",
     "ImageRow",
     "Marginal",
+    "Part",
+    "RatePoint",
+    "SplitBar",
+    "VariancePanel",
     "coloured_map",
     "coloured_text",
     "column_means",
     "correlation_matrices",
+    "estimator_variances",
     "heat",
     "image_grids",
     "image_rows",
+    "khat_histogram",
     "kl_bars",
     "labelled_map",
     "latent_plane",
@@ -40,7 +49,9 @@ __all__ = [
     "marginals",
     "mosaic",
     "png_fragment",
+    "rate_distortion_plane",
     "save",
     "series_rows",
+    "split_bars",
     "svg_fragment",
 ]

@@ -89,12 +89,16 @@ def coloured_map(
     return figure
 
 
-def kl_bars(kl: np.ndarray, threshold: float) -> Figure:
+def kl_bars(
+    kl: np.ndarray, threshold: float, *, quantity: str = "KL", unit: str = " nats"
+) -> Figure:
     """KL of each latent dimension, largest first, with a line below which one is idle.
 
     Args:
         kl: [latent], nats per datum.
         threshold: of the line, in nats.
+        quantity: what the bars are, if not the KL.
+        unit: of them, with a space before it.
     """
     order = np.argsort(-kl)
     figure = new_figure(3.0)
@@ -114,9 +118,9 @@ def kl_bars(kl: np.ndarray, threshold: float) -> Figure:
     axes.axhline(threshold, color=MODEL, linewidth=1.4, linestyle=(0, (4, 3)))
     tidy(
         axes,
-        xlabel="latent dimension, by KL",
-        ylabel="KL, nats (log scale)",
-        title=f"{int(in_use.sum())} of {len(kl)} dimensions above {threshold:g} nats",
+        xlabel=f"latent dimension, by {quantity}",
+        ylabel=f"{quantity},{unit} (log scale)" if unit else f"{quantity} (log)",
+        title=f"{int(in_use.sum())} of {len(kl)} dimensions above {threshold:g}{unit}",
     )
     axes.set_xlim(0.3, len(kl) + 0.7)
     if len(kl) <= 12:

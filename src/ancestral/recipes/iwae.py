@@ -22,6 +22,7 @@ def iwae(
     dropout: float = 0.1,
     likelihood: str = "auto",
     posterior: str = "diagonal",
+    input_noise: float = 0.0,
 ) -> Assembly:
     """Importance-weighted autoencoder (Burda et al., 2016): a tighter bound than `vae`'s.
 
@@ -34,6 +35,7 @@ def iwae(
         dropout: of the blocks, while training.
         likelihood: p(x | z) by name; auto: by the kind of the data.
         posterior: diagonal, or full for a full covariance.
+        input_noise: added to the encoder's inputs while training, in units of their spread.
     """
     model, q = dense_latent_model(
         spec,
@@ -43,5 +45,6 @@ def iwae(
         dropout=dropout,
         likelihood=likelihood,
         posterior=posterior,
+        input_noise=input_noise,
     )
     return Assembly(model, Variational(ImportanceWeighted(num_samples), Pathwise()), q)

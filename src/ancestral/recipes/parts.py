@@ -20,16 +20,19 @@ from ancestral.networks import (
     ConvolutionalDecoder,
     ConvolutionalEncoder,
     InputFeatures,
+    NoisyInputs,
     ResidualNetwork,
 )
 
 __all__ = [
     "convolutional_pair",
+    "convolutional_widths",
     "dense_latent_model",
     "dense_pair",
     "encoder_outputs",
     "head_for",
     "latent_parts",
+    "reading",
 ]
 
 
@@ -75,6 +78,11 @@ def dense_pair(
     return inputs, encoder, decoder
 
 
+def reading(inputs: InputFeatures, network: nn.Module) -> nn.Module:
+    """A network of vectors that reads features of any shape."""
+    return nn.Sequential(nn.Flatten(-len(inputs.output_shape)), network)
+
+
 def convolutional_pair(
     spec: Specification,
     head: Head,
@@ -97,9 +105,7 @@ def convolutional_pair(
             hint="use `vae` for likelihoods over whole rows",
         )
     inputs = InputFeatures(spec)
-    smallest = min(spec.image_shape[:2])
-    num_halvings = max(1, min(4, smallest.bit_length() - 2))  # down to 4 to 7 pixels
-    widths = tuple(min(channels * 2**i, 8 * channels) for i in range(num_halvings))
+    widths = convolutional_widths(spec.image_shape, channels)
     encoder = nn.Sequential(
         AsImage(spec.shape, spec.image_shape),
         ConvolutionalEncoder(spec.image_shape, widths, num_outputs, num_blocks),
@@ -111,6 +117,12 @@ def convolutional_pair(
     return inputs, encoder, decoder
 
 
+def convolutional_widths(image_shape: tuple[int, int, int], channels: int) -> tuple[int, ...]:
+    """Feature maps after each halving of an image, twice as many as before it."""
+    num_halvings = max(1, min(4, min(image_shape[:2]).bit_length() - 2))  # down to 4 to 7 pixels
+    return tuple(min(channels * 2**i, 8 * channels) for i in range(num_halvings))
+
+
 def dense_latent_model(
     spec: Specification,
     *,
@@ -120,6 +132,7 @@ def dense_latent_model(
     dropout: float,
     likelihood: str,
     posterior: str,
+    input_noise: float = 0.0,
 ) -> tuple[LatentVariableModel, Amortized]:
     """Model and posterior of residual dense layers, for data of any kind and shape."""
     head = head_for(spec, likelihood)
@@ -132,6 +145,8 @@ def dense_latent_model(
         num_blocks=num_blocks,
         dropout=dropout,
     )
+    if input_noise:
+        networks = (NoisyInputs(networks[0], input_noise), *networks[1:])
     return latent_parts(spec, head, latent_size, posterior, networks)
 
 
@@ -140,7 +155,7 @@ def latent_parts(
     head: Head,
     latent_size: int,
     posterior: str,
-    networks: tuple[InputFeatures, nn.Module, nn.Module],
+    networks: tuple[nn.Module, nn.Module, nn.Module],
 ) -> tuple[LatentVariableModel, Amortized]:
     """A standard normal prior, the decoder as likelihood, and a Gaussian encoder."""
     inputs, encoder, decoder = networks

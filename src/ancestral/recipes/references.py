@@ -166,3 +166,123 @@ SALIMANS_2017 = """@inproceedings{salimans2017pixelcnn,
   year      = {2017},
   url       = {https://arxiv.org/abs/1701.05517}
 }"""
+
+LI_2016 = """@inproceedings{li2016renyi,
+  title     = {{R\\'enyi} Divergence Variational Inference},
+  author    = {Li, Yingzhen and Turner, Richard E.},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2016},
+  url       = {https://arxiv.org/abs/1602.02311}
+}"""
+
+HIGGINS_2017 = """@inproceedings{higgins2017beta,
+  title     = {beta-{VAE}: Learning Basic Visual Concepts with a Constrained Variational
+               Framework},
+  author    = {Higgins, Irina and Matthey, Loic and Pal, Arka and Burgess, Christopher and
+               Glorot, Xavier and Botvinick, Matthew and Mohamed, Shakir and Lerchner, Alexander},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017}
+}"""
+
+ZHAO_2019 = """@inproceedings{zhao2019infovae,
+  title     = {{InfoVAE}: Balancing Learning and Inference in Variational Autoencoders},
+  author    = {Zhao, Shengjia and Song, Jiaming and Ermon, Stefano},
+  booktitle = {AAAI Conference on Artificial Intelligence},
+  year      = {2019},
+  url       = {https://arxiv.org/abs/1706.02262}
+}"""
+
+TOLSTIKHIN_2018 = """@inproceedings{tolstikhin2018wasserstein,
+  title     = {{Wasserstein} Auto-Encoders},
+  author    = {Tolstikhin, Ilya and Bousquet, Olivier and Gelly, Sylvain and
+               Sch{\\"o}lkopf, Bernhard},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2018},
+  url       = {https://arxiv.org/abs/1711.01558}
+}"""
+
+DZIUGAITE_2015 = """@inproceedings{dziugaite2015training,
+  title     = {Training Generative Neural Networks via Maximum Mean Discrepancy Optimization},
+  author    = {Dziugaite, Gintare Karolina and Roy, Daniel M. and Ghahramani, Zoubin},
+  booktitle = {Conference on Uncertainty in Artificial Intelligence},
+  year      = {2015},
+  url       = {https://arxiv.org/abs/1505.03906}
+}"""
+
+REZENDE_2015 = """@inproceedings{rezende2015variational,
+  title     = {Variational Inference with Normalizing Flows},
+  author    = {Rezende, Danilo Jimenez and Mohamed, Shakir},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2015},
+  url       = {https://arxiv.org/abs/1505.05770}
+}"""
+
+KINGMA_2016 = """@inproceedings{kingma2016improving,
+  title     = {Improving Variational Inference with Inverse Autoregressive Flow},
+  author    = {Kingma, Diederik P. and Salimans, Tim and Jozefowicz, Rafal and Chen, Xi and
+               Sutskever, Ilya and Welling, Max},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2016},
+  url       = {https://arxiv.org/abs/1606.04934}
+}"""
+
+KIM_2018 = """@inproceedings{kim2018semi,
+  title     = {Semi-Amortized Variational Autoencoders},
+  author    = {Kim, Yoon and Wiseman, Sam and Miller, Andrew C. and Sontag, David and Rush,
+               Alexander M.},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2018},
+  url       = {https://arxiv.org/abs/1802.02550}
+}"""
+
+HOFFMAN_2013 = """@article{hoffman2013stochastic,
+  title   = {Stochastic Variational Inference},
+  author  = {Hoffman, Matthew D. and Blei, David M. and Wang, Chong and Paisley, John},
+  journal = {Journal of Machine Learning Research},
+  volume  = {14},
+  year    = {2013},
+  url     = {https://arxiv.org/abs/1206.7051}
+}"""
+
+GULRAJANI_2017 = """@inproceedings{gulrajani2017pixelvae,
+  title     = {{PixelVAE}: A Latent Variable Model for Natural Images},
+  author    = {Gulrajani, Ishaan and Kumar, Kundan and Ahmed, Faruk and Ali Taiga, Adrien and
+               Visin, Francesco and Vazquez, David and Courville, Aaron},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017},
+  url       = {https://arxiv.org/abs/1611.05013}
+}"""
+
+CHEN_2017 = """@inproceedings{chen2017variational,
+  title     = {Variational Lossy Autoencoder},
+  author    = {Chen, Xi and Kingma, Diederik P. and Salimans, Tim and Duan, Yan and
+               Dhariwal, Prafulla and Schulman, John and Sutskever, Ilya and Abbeel, Pieter},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017},
+  url       = {https://arxiv.org/abs/1611.02731}
+}"""
+
+TOMCZAK_2018 = """@inproceedings{tomczak2018vampprior,
+  title     = {{VAE} with a {VampPrior}},
+  author    = {Tomczak, Jakub M. and Welling, Max},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year      = {2018},
+  url       = {https://arxiv.org/abs/1705.07120}
+}"""
+
+SONDERBY_2016 = """@inproceedings{sonderby2016ladder,
+  title     = {Ladder Variational Autoencoders},
+  author    = {S{\\o}nderby, Casper Kaae and Raiko, Tapani and Maal{\\o}e, Lars and
+               S{\\o}nderby, S{\\o}ren Kaae and Winther, Ole},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2016},
+  url       = {https://arxiv.org/abs/1602.02282}
+}"""
+
+MNIH_2014 = """@inproceedings{mnih2014neural,
+  title     = {Neural Variational Inference and Learning in Belief Networks},
+  author    = {Mnih, Andriy and Gregor, Karol},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2014},
+  url       = {https://arxiv.org/abs/1402.0030}
+}"""

@@ -21,6 +21,7 @@ def vae(
     dropout: float = 0.1,
     likelihood: str = "auto",
     posterior: str = "diagonal",
+    input_noise: float = 0.0,
     kl_warm_up: int = 0,
     free_nats: float = 0.0,
 ) -> Assembly:
@@ -37,6 +38,7 @@ def vae(
         dropout: of the blocks, while training.
         likelihood: p(x | z) by name; auto: by the kind of the data.
         posterior: diagonal, or full for a full covariance.
+        input_noise: added to the encoder's inputs while training, in units of their spread.
         kl_warm_up: steps over which the weight of the KL grows from 0 to 1.
         free_nats: KL of each latent variable that costs nothing.
     """
@@ -48,6 +50,7 @@ def vae(
         dropout=dropout,
         likelihood=likelihood,
         posterior=posterior,
+        input_noise=input_noise,
     )
     objective = Variational(Elbo(), PathwiseClosedFormKl(), WarmUp(kl_warm_up), free_nats)
     return Assembly(model, objective, q)

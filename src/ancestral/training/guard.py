@@ -7,12 +7,16 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ancestral.core import Batch, NonFiniteLoss
+from ancestral.core import Batch, NonFiniteLoss, Precision
 from ancestral.inference.objectives import Loss
 from ancestral.training.config import TrainingConfig
 
 __all__ = ["FiniteGuard"]
 
+_HUGE_WEIGHT = 1e4
+_HUGE_CELL = 1e4
+_FAST = 0.05  # a learning rate of Adam that dense networks hardly bear
+_DIVERGED = 10.0  # times the first value, by which a sane run does not fall
 _INTERVAL_ON_ACCELERATOR = 25  # reading a loss there waits for the whole queue of kernels
 
 
@@ -27,6 +31,7 @@ class FiniteGuard:
     def __init__(self, config: TrainingConfig, device: torch.device) -> None:
         self._config = config
         self._interval = 1 if device.type == "cpu" else _INTERVAL_ON_ACCELERATOR
+        self._first_target: Tensor | None = None
         self._first_bad = torch.full((), -1, dtype=torch.int64, device=device)
 
     def watch(self, loss: Tensor, step: int) -> bool:
@@ -48,26 +53,99 @@ class FiniteGuard:
     def error(self, module: nn.Module, batch: Batch, loss: Loss, step: int) -> NonFiniteLoss:
         """What happened, at which step and rows, and the likely cause."""
         rows = "" if batch.index is None else _some(batch.index.tolist())
+        cause, hint = self._cause(module, batch, loss)
         return NonFiniteLoss(
-            f"the loss is not finite at step {step}{rows}: {self._cause(module, batch, loss)}",
-            hint="the last good checkpoint is kept; lower --learning-rate, set --clip-norm 100, "
-            "or look at those rows",
+            f"the loss is not finite at step {step}{rows}: {cause}",
+            hint=f"the last good checkpoint is kept; {hint}",
         )
 
-    def _cause(self, module: nn.Module, batch: Batch, loss: Loss) -> str:
+    def began(self, loss: Loss, target: str) -> None:
+        """Remember what training started from; only the first call counts."""
+        if self._first_target is None and target in loss.terms:
+            self._first_target = loss.terms[target].detach()
+
+    def divergence(self, epoch_mean: float, target: str) -> str:
+        """A sentence if an epoch was far worse than the first batch, "" if it was not."""
+        if self._first_target is None:
+            return ""
+        first = float(self._first_target)
+        if epoch_mean > first - _DIVERGED * max(abs(first), 1.0):
+            return ""
+        rate = self._config.learning_rate
+        return (
+            f"training diverges: {target.replace('_', ' ')} fell from {first:.4g} at the first "
+            f"step to {epoch_mean:.4g}; {self._rate_words(rate)}lower --learning-rate "
+            f"({rate:g}), or set --clip-norm 100"
+        )
+
+    def _cause(self, module: nn.Module, batch: Batch, loss: Loss) -> tuple[str, str]:
+        """What is likely to have happened, and what to do."""
+        slower = f"lower --learning-rate ({self._config.learning_rate:g}), or set --clip-norm 100"
         if not bool(batch.x.isfinite().all()):
-            return "the rows themselves hold numbers that are not finite"
+            return "the rows themselves hold numbers that are not finite", "look at those rows"
+        decay = self._config.learning_rate * self._config.weight_decay
+        if decay > 1:
+            return (
+                f"weight decay {self._config.weight_decay:g} times learning rate "
+                f"{self._config.learning_rate:g} is above 1, so that each step throws the "
+                "weights to the other side of zero, farther out",
+                "lower --weight-decay; 0.01 to 0.1 is usual",
+            )
         broken = [n for n, p in module.named_parameters() if not bool(p.isfinite().all())]
         if broken:
             return (
-                f"the weights {broken[0]} are not finite after an earlier step that was too long"
+                f"the weights {broken[0]} are not finite after an earlier step that was too long",
+                slower,
             )
-        terms = [n.replace("_", " ") for n, v in loss.terms.items() if not bool(v.isfinite())]
-        where = f"the term {terms[0]!r} overflowed" if terms else "a term overflowed"
+        size, where = _largest_weight(module)
+        if size > _HUGE_WEIGHT:
+            return f"the weights {where} have grown to {size:.3g}: training diverged", slower
+        bad = [n for n, v in loss.terms.items() if not bool(v.isfinite())]
+        if not bad:
+            return (
+                "all its terms are finite, so their weights (such as beta) or the gradient's "
+                "estimator overflowed",
+                "lower the weights of the objective's terms",
+            )
+        overflowed = f"the term {bad[0].replace('_', ' ')!r} overflowed"
+        if bad == ["objective"]:
+            return (
+                f"{overflowed} while the bound is finite: the weights of its terms (such as "
+                "beta) are too large",
+                "lower them",
+            )
         largest = float(batch.x.abs().max())
-        if largest > 1e4:
-            return f"{where}; the rows hold numbers as large as {largest:.3g}"
-        return f"{where}; the learning rate {self._config.learning_rate:g} may be too high"
+        if largest > _HUGE_CELL:
+            return (
+                f"{overflowed}; {_largest_cell(batch)}",
+                "divide that column by a constant, take its logarithm, or leave the row out",
+            )
+        weight = next(module.parameters())
+        if self._config.precision.resolved(weight.device, weight.dtype) is Precision.BF16:
+            slower += "; matrix products are in bf16, so try --precision float32, too"
+        return f"{overflowed}; {self._rate_words(self._config.learning_rate)}".rstrip("; "), slower
+
+    @staticmethod
+    def _rate_words(rate: float) -> str:
+        if rate >= _FAST:
+            return f"the learning rate {rate:g} is too high for nearly any network; "
+        return f"the learning rate {rate:g} may be too high; "
+
+
+def _largest_weight(module: nn.Module) -> tuple[float, str]:
+    sizes = {n: float(p.detach().abs().max()) for n, p in module.named_parameters() if p.numel()}
+    name = max(sizes, key=lambda n: sizes[n])
+    return sizes[name], name
+
+
+def _largest_cell(batch: Batch) -> str:
+    """Which cell is the largest, in words."""
+    cells = batch.x.flatten(1)
+    row, column = divmod(int(cells.abs().argmax()), cells.shape[1])
+    number = row if batch.index is None else int(batch.index[row])
+    return (
+        f"column {column} (counted from 0) of row {number} holds {float(cells[row, column]):.3g}"
+    )
 
 
 def _some(rows: list[int]) -> str:

@@ -125,6 +125,7 @@ def train(
     reported = saved = started = time.monotonic()
     before = state.seconds
     stopped = state.stopped
+    warned = False
     module.train()
     with seeded(config.seed), validation_kept():
         try:
@@ -136,6 +137,7 @@ def train(
                     _set_noise(derived_seed(config.seed, _NOISE, state.step), device)
                     with matrix_products(config.precision, weight):
                         loss = loss_of(batch, state.step)
+                    guard.began(loss, module.objective.target)
                     if guard.watch(loss.value, state.step):
                         raise guard.error(module, batch, loss, guard.first_bad_step(state.step))
                     state.optimizer.zero_grad()
@@ -161,6 +163,12 @@ def train(
                 stopped = _end_epoch(
                     module, state, config, steps_per_epoch, validate, reporter, writers
                 )
+                target = module.objective.target
+                mean = state.history.records[-1].get(f"train/{target}")
+                sentence = "" if mean is None else guard.divergence(mean, target)
+                if sentence and not warned:
+                    warned = True
+                    reporter.say(sentence)
                 if folder is not None and (stopped or time.monotonic() - saved > 1.0):
                     saved = time.monotonic()
                     state.save(folder)

@@ -1,19 +1,12 @@
-"""The registry of recipes: `list`, the command line and the contract tests are made from it."""
+"""Recipes of models of which every cell is observed: Bayes nets and autoregressive models."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from ancestral.core import Registry, Specification
-from ancestral.estimator import DensityEstimator, Recipe, RunConfig
+from ancestral.estimator import Recipe
 from ancestral.recipes import references
-from ancestral.recipes.autoencoder import autoencoder
 from ancestral.recipes.bayes_net import bayes_net, chow_liu
 from ancestral.recipes.char_rnn import char_rnn, resolved_char_rnn
-from ancestral.recipes.conv_vae import conv_vae
 from ancestral.recipes.fvsbn import fvsbn, logistic_ar, resolved_linear
-from ancestral.recipes.iwae import iwae
 from ancestral.recipes.made import made, resolved_made
 from ancestral.recipes.nade import (
     eonade,
@@ -30,56 +23,12 @@ from ancestral.recipes.pixel_cnn import (
 )
 from ancestral.recipes.pixel_cnn_pp import pixel_cnn_pp, resolve_pixel_cnn_pp
 from ancestral.recipes.pixel_rnn import pixel_rnn, resolve_pixel_rnn
-from ancestral.recipes.ppca import ppca
 from ancestral.recipes.transformer_ar import resolved_transformer_ar, transformer_ar
-from ancestral.recipes.vae import vae
 from ancestral.recipes.wavenet import resolved_wavenet, wavenet
 
-__all__ = ["REGISTRY", "build", "load"]
+__all__ = ["SEQUENTIAL"]
 
-REGISTRY: Registry[Recipe] = Registry("recipe")
-
-for _recipe in (
-    Recipe(
-        "vae",
-        "variational autoencoder, dense networks, data of any kind",
-        vae,
-        "Kingma & Welling (2014), Auto-Encoding Variational Bayes",
-        references.KINGMA_2014,
-        tags=("latent",),
-    ),
-    Recipe(
-        "conv_vae",
-        "variational autoencoder, convolutional networks, images",
-        conv_vae,
-        "Salimans, Kingma & Welling (2015), MCMC and Variational Inference, section 5",
-        references.SALIMANS_2015,
-        tags=("latent", "images"),
-    ),
-    Recipe(
-        "iwae",
-        "importance-weighted autoencoder: a tighter bound from several samples",
-        iwae,
-        "Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders",
-        references.IWAE_2016,
-        tags=("latent",),
-    ),
-    Recipe(
-        "ppca",
-        "probabilistic principal component analysis: exact log p, closed-form fit",
-        ppca,
-        "Tipping & Bishop (1999), Probabilistic Principal Component Analysis",
-        references.TIPPING_1999,
-        tags=("latent", "exact"),
-    ),
-    Recipe(
-        "autoencoder",
-        "plain autoencoder: embeds and reconstructs; no log p, no samples",
-        autoencoder,
-        "Hinton & Salakhutdinov (2006), Reducing the Dimensionality of Data",
-        references.HINTON_2006,
-        tags=("no likelihood",),
-    ),
+SEQUENTIAL = (
     Recipe(
         "chow_liu",
         "best tree of pairwise dependences: counted in seconds, exact with any cells missing",
@@ -205,7 +154,7 @@ for _recipe in (
         references.OORD_2016B,
         training={
             "batch_size": 16,
-            "learning_rate": 2e-3,
+            "learning_rate": 3e-3,
             "lr_warmup_steps": 100,
             "schedule": "cosine",
         },
@@ -254,42 +203,4 @@ for _recipe in (
         tags=("autoregressive", "exact", "sound"),
         resolve=resolved_wavenet,
     ),
-):
-    REGISTRY.add(_recipe.name, _recipe)
-
-
-def build(
-    name: str,
-    spec: Specification | None = None,
-    *,
-    device: str | None = None,
-    **options: Any,
-) -> DensityEstimator:
-    """An estimator by recipe name, assembled when it is fitted.
-
-    Args:
-        name: of the recipe; see `ancestral list`.
-        spec: what the data are; None infers it from the data given to `fit`.
-        device: where to compute; None: CUDA if there is one.
-        options: of the recipe (`latent_size`, ...) and of training (`epochs`, `seed`, ...).
-
-    Raises:
-        OptionError: for an unknown recipe or option, with the nearest names.
-
-    Example:
-        >>> build("vae", latent_size=20)
-        DensityEstimator('vae', latent_size=20)
-    """
-    recipe = REGISTRY[name]
-    recipe.split_options(options)
-    return DensityEstimator(recipe, spec, options, device)
-
-
-def load(folder: str | Path, *, device: str | None = None) -> DensityEstimator:
-    """Read a run folder; nothing in it is executed.
-
-    Raises:
-        RunError: if it is not a run of this library, or not finished.
-    """
-    recipe = REGISTRY[RunConfig.load(Path(folder)).recipe]
-    return DensityEstimator.load(folder, recipe, device)
+)

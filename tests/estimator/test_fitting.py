@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -59,6 +60,17 @@ def test_a_run_goes_on_with_its_own_vocabulary_only(tmp_path):
         fit(source(), tmp_path, resume=True, provenance=kept | {"symbols": ["a", "c"]})
     fit(source(), tmp_path, resume=True, provenance=kept, epochs=3)
     assert json.loads((tmp_path / "config.json").read_text())["training"]["epochs"] == 3
+
+
+def test_infinite_options_are_kept_in_json_that_any_reader_takes(tmp_path):
+    model = ancestral.build(
+        "renyi_vae", alpha=-math.inf, epochs=1, hidden_size=4, latent_size=2, num_blocks=1
+    )
+    model.fit(source(), folder=tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    json.loads(text, parse_constant=pytest.fail)
+    assert ancestral.load(tmp_path).options_["alpha"] == -math.inf
+    model.fit(source(), folder=tmp_path, resume=True)
 
 
 def test_a_checkpoint_that_does_not_fit_leaves_the_configuration(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -100,13 +101,13 @@ class RunConfig:
             "format": _FORMAT,
             "version": self.version,
             "recipe": self.recipe,
-            "options": self.options,
+            "options": {name: _written(value) for name, value in self.options.items()},
             "data": self.data,
             "training": self.training.to_dict(),
             "specification": self.spec.to_dict(),
         }
         temporary = folder / (CONFIG_FILE + ".tmp")
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
         os.replace(temporary, folder / CONFIG_FILE)
 
     @staticmethod
@@ -127,7 +128,7 @@ class RunConfig:
                 raise KeyError("format")
             return RunConfig(
                 recipe=content["recipe"],
-                options=content["options"],
+                options={name: _read(value) for name, value in content["options"].items()},
                 spec=Specification.from_dict(content["specification"]),
                 training=TrainingConfig.from_dict(content["training"]),
                 data=content["data"],
@@ -143,6 +144,18 @@ class RunConfig:
                 f"{path} is not the configuration of a run of this library, or is damaged",
                 hint="name the folder that was given to `ancestral fit --out`",
             ) from None
+
+
+_INFINITE = {"inf": math.inf, "-inf": -math.inf}  # which JSON has no numbers for
+
+
+def _written(value: object) -> object:
+    infinite = isinstance(value, float) and math.isinf(value)
+    return str(value) if infinite else value
+
+
+def _read(value: object) -> object:
+    return _INFINITE.get(value, value) if isinstance(value, str) else value
 
 
 _VOCABULARY = ("symbols", "separator", "encoding")  # older runs say nothing of some

@@ -44,7 +44,41 @@ LATENT = (
     Row(("vae", "binarized-mnist"), 20, name="vae-binarized-mnist-20"),
     Row(("iwae", "binarized-mnist"), 20, "-87.1, k = 50 (Burda et al. 2016)"),
     Row(("conv_vae", "binarized-mnist"), 20),
-    Row(("vae", "silhouettes"), 5, "-119.7, k = 5 (Li & Turner 2016)", samples=5000),
+    *(
+        Row((recipe, "binarized-mnist"), 20, published)
+        for recipe, published in (
+            ("planar_vae", "-87.5, 10 flows (Rezende & Mohamed 2015, bound)"),
+            ("iaf_vae", ""),
+            ("hvi", "-86.40, 4 leapfrog steps (Salimans et al. 2015)"),
+            ("vamp_vae", "-85.57, 1 layer (Tomczak & Welling 2018)"),
+            ("hierarchical_vae", "-85.32, k = 50 (Burda et al. 2016)"),
+            ("ladder_vae", "-81.74, 5 layers, drawn afresh (Sonderby et al. 2016)"),
+        )
+    ),
+    Row(("pixel_vae", "binarized-mnist"), 20, "-79.21 (Gulrajani et al. 2017)", samples=100),
+    Row(("vlae", "binarized-mnist"), 20, "-79.03 (Chen et al. 2017)", samples=100),
+    *(
+        Row(
+            ("sigmoid_belief_net", "binarized-mnist", "--gradient", gradient, "--layers", "200")
+            + (("--num-samples", samples) if samples else ()),
+            20,
+            published,
+            name=f"sigmoid_belief_net-{gradient}",
+        )
+        for gradient, samples, published in (
+            ("reinforce", "1", "-164.0, linear layer (Yin & Zhou 2019, bound)"),
+            ("nvil", "1", "-113.1, linear layer (Mnih & Gregor 2014, bound)"),
+            ("vimco", "", ""),
+        )
+    ),
+    Row(("vae", "silhouettes"), 5, "-119.69, k = 5 (Li & Turner 2016)", samples=5000),
+    Row(("iwae", "silhouettes"), 5, "-117.89, k = 5 (Li & Turner 2016)", samples=5000),
+    Row(
+        ("renyi_vae", "silhouettes", "--alpha=-inf"),
+        5,
+        "-118.01, k = 5 (Li & Turner 2016)",
+        samples=5000,
+    ),
     Row(("vae", "omniglot"), 5, "another subset than the papers'"),
     Row(("vae", "freyfaces"), 3, "4.40 bits/dim (Berg et al. 2018)"),
     Row(("ppca", "freyfaces", "--dequantize"), 1),

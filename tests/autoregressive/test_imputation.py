@@ -43,7 +43,7 @@ def enumerated_posterior(case: Case, model, x, seen, context):
     first = seen.reshape(model.network.num_sites, -1).all(1)
     found = None if context is None else context[:1]
     states, _, _ = enumerated(case, model)
-    given = None if found is None else found.expand(len(states), -1)
+    given = None if found is None else found[:1].expand(len(states), *found.shape[1:])
     with torch.no_grad():
         terms = model.log_prob_sites(states, given)
     agrees = ((states == x[0]) | ~seen).flatten(1).all(1)
@@ -72,7 +72,7 @@ def test_marginals_and_evidence_agree_with_enumeration(case, which):
     model = case.model()
     x = case.values(model, 1).expand(ROWS, *model.shape)
     context = case.context(model, 1)
-    context = None if context is None else context.expand(ROWS, -1)
+    context = None if context is None else context.expand(ROWS, *context.shape[1:])
     seen = evidence(model, which)
     batch = Batch(x, seen.expand_as(x), context=context)
     found = impute(model, batch, SAMPLES, seed=7, particles=SETTINGS)

@@ -70,3 +70,16 @@ def test_options_that_do_not_fit_are_refused(cli, vae_run, words, message, hint)
 def test_models_without_latent_variables_are_refused(cli, autoencoder_run):
     answer = cli("evaluate", autoencoder_run, "--method", "bdmc", *QUICK)
     answer.refuses("an autoencoder has no log p", "vae")
+
+
+@pytest.mark.parametrize("layers", ["3", "3,2"])
+@pytest.mark.parametrize("method", ["ais", "bdmc"])
+def test_binary_latent_variables_cannot_be_annealed(cli, shared, layers, method):
+    run = shared / f"sigmoid-{layers}"
+    if not run.exists():
+        words = ("--layers", layers, "--epochs", 1, "--quiet", "--no-report", "--out", run)
+        answer = cli("fit", "sigmoid_belief_net", "digits", *words)
+        assert answer.code == 0, answer.err
+    cli("evaluate", run, "--method", method, *QUICK).refuses(
+        "continuous latent variables", "--method importance"
+    )

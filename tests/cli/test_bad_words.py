@@ -79,3 +79,33 @@ def test_help_and_version_need_no_run(cli):
     assert cli("--version").out.strip().count(".") == 2
     assert "evaluate" in cli("--help").out
     assert main(["fit"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        ("planar_vae --context-size 0", "context_size of at least 1, got 0", "--context-size"),
+        ("planar_vae --num-flows 0", "num_flows of at least 1, got 0", "--num-flows"),
+        ("iaf_vae --flow-size 0", "flow_size of at least 1, got 0", "--flow-size"),
+        ("hvi --leapfrog-steps 0", "leapfrog_steps of at least 1, got 0", "--leapfrog-steps"),
+        ("hvi --inverse-size 0", "inverse_size of at least 1, got 0", "--inverse-size"),
+        ("hvi --tempering 2", "expected tempering above 0 and at most 1, got 2.0", "--tempering"),
+        ("semi_amortized_vae --svi-steps 0", "svi_steps of at least 1, got 0", "--svi-steps"),
+        ("hierarchical_vae --top-size 0", "top_size of at least 1, got 0", "--top-size"),
+        ("vamp_vae --num-components 0", "num_components of at least 1", "--num-components"),
+        ("sigmoid_belief_net --num-hidden-layers -1", "num_hidden_layers of at least 0", "leave"),
+        ("sigmoid_belief_net --temperature -1", "expected temperature above 0, got -1", "leave"),
+        ("sigmoid_belief_net --num-samples 0", "num_samples of at least 1", "--num-samples"),
+        ("vae --kl-warm-up -1", "expected kl_warm_up of at least 0, got -1", "--kl-warm-up"),
+        ("info_vae --alpha 1.5", "expected alpha, a share of the KL, from 0 to 1", "--alpha"),
+        ("info_vae --alpha -0.5", "expected alpha, a share of the KL, from 0 to 1", "--alpha"),
+        ("mmd_net --batch-size 1", "expected batch_size of at least 2", "--batch-size"),
+        ("svi_vae --num-rows 10", "expected num_rows of at least", "leave out --num-rows"),
+        ("wae --posterior foo", "expected posterior to be 'point'", "'foo'"),
+    ],
+)
+def test_options_of_latent_recipes_out_of_range(cli, words, message, hint, tmp_path):
+    recipe, *options = words.split()
+    answer = cli("fit", recipe, "digits", "--out", tmp_path / "run", *options, "--epochs", 1)
+    answer.refuses(message, hint)
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from ancestral.core import derived_seed, frozen, seeded
+from ancestral.core.freezing import Borrows, evaluation_mode
+from ancestral.core.noise import exponential_noise, normal_noise, shared_noise, uniform_noise
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,54 @@ def test_frozen_restores_what_was_and_no_more():
         _ = 1 / 0
     assert layer.weight.requires_grad
     assert not layer.bias.requires_grad
+
+
+class Borrower(torch.nn.Module, Borrows):
+    """Computes with a layer, and with one that belongs to others."""
+
+    def __init__(self, lent):
+        super().__init__()
+        self.own = torch.nn.Linear(2, 2)
+        self._lent = (lent,)
+
+    @property
+    def borrowed(self):
+        return self._lent
+
+    def forward(self, x):
+        return self._lent[0](self.own(x))
+
+
+def test_borrowed_modules_are_frozen_and_evaluated_along_with_the_borrower():
+    lent = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5))
+    outer = torch.nn.Sequential(Borrower(lent))
+    assert len(list(outer.parameters())) == 2  # what is lent belongs to others
+    with evaluation_mode(outer):
+        assert not lent[1].training
+        assert torch.equal(outer(torch.ones(1, 2)), outer(torch.ones(1, 2)))
+    assert lent[1].training
+    with frozen(outer):
+        assert not outer(torch.ones(1, 2)).requires_grad
+    with frozen(outer, keep=lent):
+        outer(torch.ones(1, 2)).sum().backward()
+    assert outer[0].own.weight.grad is None
+    assert lent[0].weight.grad is not None
+    assert all(p.requires_grad for m in (outer, lent) for p in m.parameters())
+
+
+@pytest.mark.parametrize("noise", [normal_noise, uniform_noise, exponential_noise])
+def test_shared_noise_is_that_of_one_row_for_any_number_of_rows(noise):
+    like = torch.empty((), dtype=torch.float32)
+    found = []
+    for num_rows in (1, 4):
+        with seeded(1), shared_noise(axis=1):
+            found.append(noise((3, num_rows, 2), like))
+    one, four = found
+    assert four.dtype is torch.float32
+    assert torch.equal(four, one.expand(3, 4, 2))
+    assert len(one.unique()) == 6
+    assert four.mul_(2).shape == (3, 4, 2)  # may be written to
+    with seeded(1):
+        assert len(noise((3, 4, 2), like).unique()) == 24
+    with shared_noise(axis=1):
+        assert len(noise((5,), like).unique()) == 5

@@ -15,6 +15,7 @@ from ancestral.distributions import (
     DiscretizedLogistic,
     Exponential,
     FixedScaleNormal,
+    Gamma,
     Laplace,
     Logistic,
     LogNormal,
@@ -190,6 +191,18 @@ def test_discretized_logistic_sums_to_one_in_single_precision():
     x = torch.arange(256, dtype=torch.float32)[:, None, None]
     total = head.log_prob(features, x).exp().sum(0)
     torch.testing.assert_close(total, torch.ones(7, 5, dtype=torch.float32), rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("concentration", [10.0, 1e3, 1e5])
+def test_large_concentrations_keep_their_digits_in_single_precision(concentration):
+    head = Gamma(())
+    features = torch.tensor([concentration - 0.01, math.log(30 / concentration)]).float()
+    a, log_scale = (part.double() for part in head.concentration_and_log_scale(features))
+    exact = stats.gamma(a.item(), scale=log_scale.exp().item())
+    for x in torch.tensor([29.0, 30.0, 30.5]):
+        value = head.log_prob(features, x.float())
+        assert value.dtype is torch.float32
+        assert value.item() == pytest.approx(exact.logpdf(x.item()), rel=1e-6, abs=1e-5)
 
 
 def test_large_counts_keep_their_digits_in_single_precision():

@@ -57,7 +57,7 @@ def test_defaults(kind, family):
 
 def test_few_levels_are_categories():
     spec = Specification(Kind.LEVELS, (3,), num_levels=16)
-    assert default_head(spec) == Categorical((3,), 16)
+    assert default_head(spec) == Categorical((3,), 16, Kind.LEVELS)
 
 
 def test_default_of_a_table_groups_its_columns():
@@ -137,3 +137,13 @@ def test_product_refuses_what_does_not_fit():
 def test_one_level_is_refused(family):
     with pytest.raises(OptionError, match="expected at least 2 levels, got 1"):
         family((3,), 1)
+
+
+def test_categories_and_levels_of_one_size_are_told_apart():
+    columns = (Column("a", Kind.LEVELS, 4), Column("b", Kind.CATEGORICAL, 4))
+    head = named_head("categorical", Specification(None, (2,), columns=columns))
+    assert isinstance(head, Product)
+    assert [part.kind for _, part in head.parts if isinstance(part, Categorical)] == [
+        Kind.LEVELS,
+        Kind.CATEGORICAL,
+    ]

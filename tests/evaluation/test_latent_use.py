@@ -35,6 +35,9 @@ MOVING, STILL = np.full(8, 0.5), np.zeros(8)
         (STILL, 2.0, _known(2.0, 1.1, 1.9), False, "the means of q stand still, but z carries"),
         (STILL, 2.0, None, True, "none of the 8 latent units is active"),
         (MOVING, 9.0, _known(9.0, 6.9, 8.0), False, "z carries at least 6.9 nats of x"),
+        (MOVING, 9.0, _known(9.0, 6.98, 8.0), False, "z carries at least 6.9 nats of x"),
+        # a KL is paid for, and nothing was found that it buys
+        (MOVING, 1.7, _known(1.7, 0.04, 1.2), True, "from 0.0 to 1.2 nats of x"),
     ],
 )
 def test_kl_and_information_have_a_say(variance, kl, known, collapsed, words):
@@ -61,7 +64,7 @@ def test_a_mismatch_of_prior_and_codes_is_a_note():
     assert LatentUse(MOVING, None).mismatch is None
     sentence = LatentUse(MOVING, None, information=_known(20.0, 6.9, 12.0)).mismatch
     assert "at least 8.0 nats away from the prior" in sentence
-    assert "vamp_vae" in sentence
+    assert "vae" not in sentence  # no recipe, which may be the model's own
 
 
 class Noise(Posterior):
@@ -122,3 +125,14 @@ def test_layers_of_bits_are_told_apart(make_vae):
     d = e.to_dict()
     assert d["active_units_per_layer"] == [3, 0]
     assert len(d["kl_per_layer"]) == 2
+
+
+def test_idle_layers_are_many_or_cost_something():
+    variance = np.array([0.5] * 3 + [0.0] * 4)
+    idle = LatentUse(variance, None, layer_sizes=(3, 2, 2), kl_per_layer=(9.0, 0.01, 0.0))
+    assert "layers 2, 3 of 3, counted from the data up, carry nothing of x" in idle.verdict
+    costly = LatentUse(variance, None, layer_sizes=(3, 2, 2), kl_per_layer=(9.0, 2.0, 0.0))
+    assert costly.has_collapsed
+    assert "carry nothing" not in costly.verdict
+    assert "have no unit whose mean moves with x" in costly.verdict
+    assert "_vae" not in idle.verdict + costly.verdict

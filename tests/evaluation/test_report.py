@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ancestral.core import Kind, Specification
+from ancestral.core import Batch, Kind, Specification
 from ancestral.distributions import FullNormal
 from ancestral.evaluation import (
     Evaluation,
@@ -27,14 +28,22 @@ from ancestral.evaluation import (
     Setting,
     draw_pictures,
     evaluate,
+    evaluate_simulated,
     write_report,
 )
 from ancestral.evaluation.bound_pictures import bound_pictures
 from ancestral.evaluation.image_pictures import Pixels
 from ancestral.evaluation.latents import kl_by_dimension
-from ancestral.inference.evidence import Importance
+from ancestral.evaluation.number_pictures import histogram_pictures, learning_pictures
+from ancestral.inference.evidence import (
+    AnnealedImportance,
+    Bidirectional,
+    Importance,
+    Start,
+)
 from ancestral.inference.posteriors import Refinement
 from ancestral.models import StandardNormalPrior
+from ancestral.recipes import REGISTRY
 
 HISTORY = [
     {"epoch": e, "step": 10 * e}
@@ -312,8 +321,9 @@ def test_the_page_says_what_the_numbers_are(vae, tmp_path):
     assert shown in words.replace("\N{NO-BREAK SPACE}", " ")
     assert "from 100 samples for each datum: the true value is this or higher" in words
     assert "training.epochs" in words
+    assert f"Lower bound on log p(x)≥ {shown}" in words.replace("\N{NO-BREAK SPACE}", " ")
     known = content.evaluation.information
-    assert f"≥ {known.mutual_information:.1f} nats" in words
+    assert f"≥ {known.at_least} nats" in words
     assert f"log 40 = {math.log(40):.1f} nats" in words
     assert content.evaluation.collapse.split(":")[1].strip() in words
     of_latent = [section for section in Section if section is not Section.CONDITIONALS]
@@ -354,3 +364,63 @@ def test_numbers_that_are_not_finite_are_unknown(tmp_path):
 def test_an_empty_report_is_a_page(tmp_path):
     write_report(tmp_path / "r.html", ReportContent("nothing yet"))
     assert "nothing yet" in _Page((tmp_path / "r.html").read_text()).words
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("exact", "log p(x)"), ("lower_bound", "lower bound on log p(x)")],
+)
+def test_a_histogram_of_bounds_says_so(kind, name):
+    values = {"test": np.linspace(-3, -1, 9)}
+    material = Material(
+        Specification(Kind.REAL, (2,)), Batch(torch.zeros(1, 2)), (), log_prob=values
+    )
+    picture = histogram_pictures(replace(material, log_prob_kind=kind))[0]
+    assert picture.figure.axes[0].get_xlabel() == f"{name} of a datum, nats"
+    assert ("lower bound" in picture.caption) == (kind == "lower_bound")
+
+
+def test_only_the_elbo_is_called_the_difference_of_its_terms():
+    def caption(bound: float) -> str:
+        terms = {"train/bound": bound, "train/reconstruction": -90.0, "train/kl": 12.0}
+        history = [{"epoch": e, **terms} for e in (1, 2)]
+        rows = Batch(torch.zeros(1, 2))
+        (picture,) = learning_pictures(
+            Material(Specification(Kind.REAL, (2,)), rows, history=history)
+        )
+        return picture.caption
+
+    assert "the two terms it is the difference of" in caption(-102.0)
+    assert "of which it is not the difference" in caption(-99.5)
+
+
+def test_a_discrepancy_has_no_unit():
+    history = [{"epoch": e, "train/objective": 1.0, "train/discrepancy": 0.1} for e in (1, 2)]
+    rows = Batch(torch.zeros(1, 2))
+    material = Material(Specification(Kind.REAL, (2,)), rows, history=history)
+    titles = [a.get_title(loc="left") for a in learning_pictures(material)[0].figure.axes]
+    assert titles[1:] == ["discrepancy of codes and prior"]
+
+
+def test_samples_of_an_autoregressive_decoder_are_draws():
+    spec = Specification(Kind.LEVELS, (4, 4), num_levels=5)
+    model = REGISTRY["pixel_vae"].build(spec, {"latent_size": 2, "channels": 4}).model.eval()
+    rows = Batch(torch.zeros(4, 4, 4))
+    drawn = draw_pictures(model, None, Material(spec, rows)).drawn
+    (picture,) = [p for p in drawn if p.name == "samples"]
+    assert "as `ancestral sample` does" in picture.caption
+    assert "E[x | z]" not in picture.caption
+
+
+def test_simulated_data_are_told_of_a_start_only_where_it_is_another(vae, monkeypatch):
+    monkeypatch.setattr("ancestral.evaluation.simulated._WIDE", -math.inf)
+
+    def warnings(start: Start) -> str:
+        method = Bidirectional(AnnealedImportance(1, 2, 1, start))
+        found = evaluate_simulated(
+            vae.model, vae.posterior, vae.source, setting=vae.setting, method=method
+        )
+        return " ".join(found.warnings)
+
+    assert "start from the posterior" in warnings(Start.PRIOR)
+    assert "start from the posterior" not in warnings(Start.POSTERIOR)

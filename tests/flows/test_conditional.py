@@ -234,6 +234,27 @@ def test_the_mean_is_that_of_draws():
         assert bool(((mean - many.mean(0)).abs() < 5 * many.std(0) / 10).all())
 
 
+def test_draws_are_scored_with_gradients_and_by_the_flow_as_it_is():
+    flow = a_flow("planar", 2)
+    q = FlowDistribution(StandardNormal(2), flow)
+    drawn = q.sample((5,))
+    assert q.log_prob(drawn).requires_grad
+    with torch.no_grad():
+        without = q.rsample((5,))
+        remembered = q.log_prob(without)
+    assert q.log_prob(without).requires_grad
+    torch.testing.assert_close(remembered, q.log_prob(without.clone()).detach())
+    z, log_q = q.rsample_with_log_prob((5,))
+    assert q.log_prob(z) is log_q
+    assert q.slope_of(z) is not None
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.1)
+    torch.testing.assert_close(q.log_prob(z), q.log_prob(z.clone()))
+    assert float((q.log_prob(z) - log_q).detach().abs().max()) > 1e-3
+    assert q.slope_of(z) is None
+
+
 def test_the_closed_form_kl_refuses_flows_with_a_hint():
     model, posterior = a_model(), a_posterior(Planar(2, 2, context_size=3), 4)
     batch = Batch(model.sample(5))

@@ -10,15 +10,19 @@ from linear_gaussian import Widened, a_model
 
 from ancestral.core import (
     Batch,
+    Conditional,
     Draws,
     IncompatibleChoices,
+    Kind,
     NotExact,
     OptionError,
     Precision,
+    Specification,
     as_batch,
 )
-from ancestral.distributions import Bernoulli
+from ancestral.distributions import Bernoulli, DiagonalNormal
 from ancestral.inference.evidence import (
+    AnnealedImportance,
     Exact,
     Importance,
     default_method,
@@ -40,6 +44,7 @@ from ancestral.models import (
     NetworkConditional,
     StandardNormalPrior,
 )
+from ancestral.networks import InputFeatures
 
 
 class Recorded(Posterior):
@@ -255,3 +260,33 @@ def test_methods_refuse_what_they_cannot_do():
     assert error.value.hint == "annealed importance sampling needs none: `evaluate --method ais`"
     with pytest.raises(IncompatibleChoices, match="needs a latent-variable model and a posterior"):
         Importance()(torch.nn.Linear(2, 2), None, [])
+
+
+class Centred(Conditional):
+    """p(y | c) = N(y; c, I) without any parameter."""
+
+    def forward(self, context=None):
+        return DiagonalNormal(context, torch.zeros_like(context))
+
+    def log_prob(self, y, context=None, observed=None):
+        return self(context).log_prob(y)
+
+    def sample(self, context):
+        return self(context).sample()
+
+
+@pytest.mark.parametrize("method", [Importance(400), AnnealedImportance(5, 2, 2)])
+def test_a_model_without_parameters(method):
+    model = LatentVariableModel(StandardNormalPrior(2), Centred())
+    x = torch.randn(3, 2)
+    posterior = Amortized(InputFeatures(Specification(Kind.REAL, (2,))), _Half())
+    found = method(model, posterior, [Batch(x)])
+    exact = DiagonalNormal(torch.zeros(2), torch.full((2,), 0.5 * math.log(2))).log_prob(x)
+    torch.testing.assert_close(found.value, exact, rtol=0, atol=0.5)
+
+
+class _Half(Conditional):
+    """N(z; x / 2, I / 2), the posterior of the model above."""
+
+    def forward(self, context=None):
+        return DiagonalNormal(context / 2, torch.full_like(context, -0.5 * math.log(2)))

@@ -13,10 +13,11 @@ from torch import nn
 
 from ancestral.core import Batch, IncompatibleChoices, OptionError
 from ancestral.distributions import DiagonalNormal
-from ancestral.inference.gradients import TwoBounds
+from ancestral.inference.gradients import Pathwise, TwoBounds
 from ancestral.inference.objectives import Aggressive, Objective, Variational
 from ancestral.inference.objectives.aggressive import minibatch_information
 from ancestral.inference.posteriors import ParametricPosterior
+from ancestral.models import VampPrior
 from ancestral.training import LossModule, TrainingConfig, mean_terms, train
 
 
@@ -172,3 +173,16 @@ def test_refusals():
     module = problems.module()
     with pytest.raises(IncompatibleChoices, match="need as many of them"):
         Aggressive(Variational(gradient=TwoBounds())).check(module.model, module.posterior)
+
+
+def test_a_prior_that_borrows_the_encoder_leaves_it_to_the_posterior(batch):
+    """The posterior's turn trains the encoder, and not the pseudo-inputs; the model's the rest."""
+    plain = problems.module()
+    objective = Aggressive(Variational(gradient=Pathwise()), check_every=2, max_inner=2)
+    module = LossModule(objective, plain.model, plain.posterior)
+    posterior = module.posterior
+    shape = posterior.inputs(batch.x[:1]).shape[1:]
+    module.model.prior = VampPrior(posterior.inputs, posterior.encoder, tuple(shape), 3)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    turns = [moved(module, batch, step, optimizer) for step in range(3)]
+    assert turns == [{"posterior"}, {"posterior"}, {"model"}]

@@ -25,7 +25,7 @@ def evaluate(
     /,
     *,
     split: str = "test",
-    samples: int = 1000,
+    samples: int | None = None,
     method: Method = "auto",
     gaps: int = 0,
     seed: int = 0,
@@ -45,7 +45,7 @@ def evaluate(
         run: folder of the run.
         data: a name or a path; the run's own data if it is not given.
         split: train, valid or test.
-        samples: importance samples for each datum, where log p is not exact.
+        samples: importance samples for each datum, where log p is not exact; 1,000 if not given.
         method: auto is exact where the model is, importance sampling elsewhere. psis smooths the
             weights of importance sampling. ais is annealed importance sampling: slow, and tight
             where importance sampling is not. bdmc gives a lower and an upper bound on data that
@@ -56,26 +56,34 @@ def evaluate(
         precision: of the networks' matrix products; bf16 is two to three times as fast, and
             moves the mean by thousandths of a nat.
         rows: of the split, at random; all if it is not given, but 100 for ais and bdmc.
-        temperatures: of ais and bdmc, 500 if not given; more make it tighter and slower.
+        temperatures: of ais and bdmc, 1000 if not given; more make it tighter and slower.
         chains: of ais and bdmc for each datum, 16 if not given.
-        leapfrog_steps: of ais and bdmc at each temperature, 10 if not given.
+        leapfrog_steps: of ais and bdmc at each temperature, 5 if not given.
         start: of ais and bdmc: the run's posterior where it has a density, unless told otherwise.
         json: print one JSON object.
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one.
     """
-    from ancestral.cli.annealing import AnnealingOptions
-    from ancestral.cli.measuring import Measurement, measure
+    from ancestral.cli.annealing import ANNEALED, AnnealingOptions
+    from ancestral.cli.measuring import Measurement, check_gaps, measure
     from ancestral.cli.opened import open_run
-    from ancestral.core import Precision
+    from ancestral.core import OptionError, Precision
     from ancestral.evaluation import GapsOptions
 
     gaps_options = GapsOptions(gaps) if gaps else None
     annealing = AnnealingOptions(temperatures, chains, leapfrog_steps, start)
+    if samples is not None and method in ANNEALED:
+        raise OptionError(
+            f"--samples is an option of importance sampling, got --method {method}",
+            hint="--chains and --temperatures are what it takes; or leave out --samples",
+        )
+    number = 1000 if samples is None else samples
     how = Measurement(
-        split, samples, method, seed, Precision(precision), gaps_options, annealing, rows
+        split, number, method, seed, Precision(precision), gaps_options, annealing, rows
     )
     opened = open_run(run, device)
+    if gaps_options is not None:
+        check_gaps(opened, method)
     found = measure(opened, opened.data(data, data_dir), how)
     if json:
         _print_json(found.to_dict())
@@ -106,15 +114,22 @@ def compare(
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one.
     """
-    from ancestral.cli.measuring import Measurement, measure
+    from ancestral.cli.measuring import Measurement, measure, setting_of
     from ancestral.cli.opened import open_run
     from ancestral.evaluation import compare as compared
+    from ancestral.evaluation.compare import refuse_unlike
 
     how = Measurement(split, samples, method, seed)
     opened = {str(run): open_run(run, device) for run in runs}  # all, before the work starts
-    evaluations = {
-        name: measure(one, one.data(None, data_dir), how) for name, one in opened.items()
-    }
+    sources = {name: one.data(None, data_dir) for name, one in opened.items()}
+    if sources:
+        refuse_unlike(
+            {
+                name: (setting_of(opened[name], data, split), len(data.split(split)))
+                for name, data in sources.items()
+            }
+        )
+    evaluations = {name: measure(one, sources[name], how) for name, one in opened.items()}
     rows = compared(evaluations)
     if json:
         setting = next(iter(evaluations.values())).setting
@@ -151,6 +166,8 @@ def report(run: Path, /, *, data_dir: Path | None = None, device: str | None = N
 
 def print_evaluation(found: Evaluation) -> None:
     """The numbers to standard output; how to read them to standard error."""
+    from ancestral.evaluation.information import rounded_down
+
     setting = found.setting
     print(f"{setting.recipe} on {setting.data}, {setting.split} split, {found.n:,} data")
     lines: list[tuple[str, str]] = []
@@ -183,9 +200,9 @@ def print_evaluation(found: Evaluation) -> None:
     if found.information is not None:
         known = found.information
         lower, upper = known.mutual_information, known.mutual_information_at_most
-        lines.append(("mutual information", f"{lower:.2f} to {upper:.2f} nats"))
+        lines.append(("mutual information", f"{rounded_down(lower, 2)} to {upper:.2f} nats"))
         lower, upper = known.marginal_kl_at_least, known.marginal_kl
-        lines.append(("marginal KL", f"{lower:.2f} to {upper:.2f} nats"))
+        lines.append(("marginal KL", f"{rounded_down(lower, 2)} to {upper:.2f} nats"))
     if found.gaps is not None:
         for name, gap in (
             ("log p - ELBO", found.gaps.total),
@@ -193,7 +210,7 @@ def print_evaluation(found: Evaluation) -> None:
             ("amortisation gap", found.gaps.amortization),
         ):
             if gap is not None:
-                lines.append((name, f"{_value(gap.value, gap.std_error)} nats"))
+                lines.append((name, f"{_value(gap.value, gap.std_error)} nats, an estimate"))
     if found.collapse is not None and found.collapse not in found.warnings:
         lines.append(("latent units", found.collapse))
     if found.khat is not None:

@@ -10,7 +10,7 @@ from torch import nn
 from ancestral.cli.annealing import ANNEALED, AnnealingOptions, chosen_rows
 from ancestral.cli.opened import OpenedRun
 from ancestral.cli.progress import row_bar
-from ancestral.core import OptionError, Precision
+from ancestral.core import IncompatibleChoices, OptionError, Precision
 from ancestral.data import Dataset, Source
 from ancestral.evaluation import Evaluation, GapsOptions, Setting, evaluate, evaluate_simulated
 from ancestral.inference.evidence import (
@@ -23,9 +23,9 @@ from ancestral.inference.evidence import (
     has_proposal,
 )
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import Autoencoder, ExactLogProb
+from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
 
-__all__ = ["Measurement", "measure", "measure_source"]
+__all__ = ["Measurement", "check_gaps", "measure", "measure_source", "setting_of"]
 
 _PASSES = 2  # over the rows: for log p, and for the terms of the bound
 
@@ -82,6 +82,30 @@ class Measurement:
             "ais": self.annealing.method(self.seed, self.precision, on_rows),
         }
         return methods.get(self.method, auto)
+
+
+def check_gaps(run: OpenedRun, method: str) -> None:
+    """Refuse to look for where a bound loses if there is none.
+
+    Raises:
+        IncompatibleChoices: there is no posterior with a density, or rows are not looked at.
+    """
+    estimator = run.estimator
+    latent = isinstance(estimator.model_, LatentVariableModel)
+    if latent and has_proposal(estimator.posterior_) and method != "bdmc":
+        return
+    if method == "bdmc":
+        why = "--method bdmc looks at data that the model makes"
+    else:
+        why = f"a run of {run.config.recipe!r} has no encoder with a density, so no bound"
+    raise IncompatibleChoices(
+        f"--gaps tells where the bound loses against log p, and {why}", hint="leave out --gaps"
+    )
+
+
+def setting_of(run: OpenedRun, data: Dataset, split: str) -> Setting:
+    """What would be evaluated."""
+    return Setting(run.config.recipe, data.name, split, data.split(split).spec.binarization)
 
 
 def measure(run: OpenedRun, data: Dataset, how: Measurement) -> Evaluation:

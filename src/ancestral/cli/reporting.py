@@ -55,6 +55,7 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
         label_names=data.label_names,
         history=run.estimator.history_.records,
         log_prob=values,
+        log_prob_kind="exact" if found.log_prob is None else found.log_prob.kind,
         row_log_prob=values.get(split),
         kl_per_dim=found.kl_per_dim,
         variance_of_means=found.variance_of_means,

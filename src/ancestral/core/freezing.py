@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["evaluation_mode", "frozen"]
+__all__ = ["Borrows", "evaluation_mode", "frozen"]
+
+
+class Borrows(ABC):
+    """A module that computes with modules which are registered elsewhere."""
+
+    @property
+    @abstractmethod
+    def borrowed(self) -> Sequence[nn.Module]:
+        """Those modules."""
 
 
 @contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
+def frozen(module: nn.Module, keep: nn.Module | None = None) -> Iterator[None]:
     """Inside, the module's parameters take no gradient, while its inputs still pass one.
+
+    Those of modules that it borrows are among them, except where another module keeps them.
+
+    Args:
+        module: whose parameters.
+        keep: a module whose own parameters go on taking gradients; None for none.
 
     Example:
         >>> layer = nn.Linear(2, 3)
@@ -22,7 +38,9 @@ def frozen(module: nn.Module) -> Iterator[None]:
         >>> [p.requires_grad for p in layer.parameters()]
         [True, True]
     """
-    trainable = [p for p in module.parameters() if p.requires_grad]
+    kept = set() if keep is None else set(keep.parameters())
+    found = {p: None for part in _modules(module) for p in part.parameters(recurse=False)}
+    trainable = [p for p in found if p.requires_grad and p not in kept]
     for parameter in trainable:
         parameter.requires_grad = False
     try:
@@ -36,6 +54,8 @@ def frozen(module: nn.Module) -> Iterator[None]:
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Inside, dropout and batch normalisation do not depend on chance or on the batch.
 
+    That goes for the modules it borrows as well.
+
     Example:
         >>> layer = nn.Dropout(0.5)
         >>> with evaluation_mode(layer):
@@ -44,7 +64,7 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
         >>> layer.training
         True
     """
-    training = [m for m in module.modules() if m.training]
+    training = [m for m in _modules(module) if m.training]
     for m in training:
         m.training = False
     try:
@@ -52,3 +72,15 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for m in training:
             m.training = True
+
+
+def _modules(module: nn.Module) -> list[nn.Module]:
+    """The module's own modules, itself included, and those that they borrow, each once."""
+    found: dict[nn.Module, None] = {}
+    waiting = [module]
+    while waiting:
+        for part in waiting.pop().modules():
+            if part not in found:
+                found[part] = None
+                waiting += part.borrowed if isinstance(part, Borrows) else ()
+    return list(found)

@@ -1,4 +1,4 @@
-"""`Categorical`: codes without order."""
+"""`Categorical`: a mass for each code, which assumes nothing of their order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch import distributions as td
 
 from ancestral.core.errors import OptionError
+from ancestral.core.specification import Kind
 from ancestral.distributions.cells import CellHead, single
 from ancestral.distributions.support import Support, codes
 
@@ -22,6 +23,7 @@ class Categorical(CellHead):
     Args:
         event_shape: shape of one x, whose cells hold codes 0 .. num_levels - 1 as numbers.
         num_levels: number of codes, at least 2.
+        kind: of the codes: whether they have an order decides what stands for them in pictures.
 
     Example:
         >>> import torch
@@ -32,6 +34,7 @@ class Categorical(CellHead):
 
     event_shape: tuple[int, ...]
     num_levels: int
+    kind: Kind = Kind.CATEGORICAL
 
     def __post_init__(self) -> None:
         if self.num_levels < 2:
@@ -69,7 +72,9 @@ class Categorical(CellHead):
         return (self.probs(features) * levels).sum(self.axis)
 
     def representative(self, features: Tensor) -> Tensor:
-        """The likeliest code."""
+        """The likeliest code, or the mean of levels, which have an order."""
+        if self.kind is Kind.LEVELS:
+            return self.mean(features)
         return features.argmax(self.axis).to(single(features).dtype)
 
     def icdf(self, features: Tensor, u: Tensor) -> Tensor:

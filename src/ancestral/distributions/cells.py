@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ancestral.core.noise import uniform_noise
 from ancestral.core.shapes import sum_event
 from ancestral.distributions.head import Head
 from ancestral.distributions.support import Support, check_support
@@ -51,6 +52,11 @@ class CellHead(Head):
     def feature_shape(self) -> tuple[int, ...]:
         """(P, *event_shape)."""
         return (self.num_parameters, *self.event_shape)
+
+    @property
+    def is_discrete(self) -> bool:
+        """That of the support."""
+        return self.support.is_discrete
 
     @property
     def axis(self) -> int:
@@ -144,4 +150,4 @@ def single(features: Tensor) -> Tensor:
 def open_uniform(like: Tensor) -> Tensor:
     """Uniform noise strictly between 0 and 1, where quantile functions are finite."""
     epsilon = torch.finfo(like.dtype).eps / 2
-    return torch.rand_like(like).clamp(epsilon, 1 - epsilon)
+    return uniform_noise(like.shape, like).clamp(epsilon, 1 - epsilon)

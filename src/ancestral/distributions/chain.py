@@ -9,6 +9,8 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from ancestral.core import seeded
+
 __all__ = ["Chain", "Factor"]
 
 Factor = Callable[[Tensor | None], Distribution]
@@ -38,7 +40,6 @@ class Chain(Distribution):
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
-    support: ClassVar[constraints.Constraint] = constraints.real_vector  # pyright: ignore
 
     def __init__(
         self,
@@ -57,14 +58,15 @@ class Chain(Distribution):
     @property
     def has_rsample(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether every factor has it; to know, a draw is made."""
-        layer = None
-        with torch.no_grad():
-            for factor in self.factors:
-                given = factor(layer)
-                if not given.has_rsample:
-                    return False
-                layer = given.sample()
-        return True
+        return all(given.has_rsample for given in self._layers())
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """Real vectors, or whole numbers if a layer is discrete; to know, a draw is made."""
+        supports = [given.support for given in self._layers()]
+        if any(support.is_discrete for support in supports if support is not None):
+            return constraints.independent(constraints.nonnegative_integer, 1)
+        return constraints.real_vector
 
     def log_prob_layers(self, value: Tensor) -> Tensor:
         """Log-density of each layer given the one drawn before, [..., n], as stored."""
@@ -111,6 +113,11 @@ class Chain(Distribution):
         with torch.no_grad():
             drawn = self._drawn((num_draws,), _sample)
             return self._stored([given.mean.expand(z.shape) for given, z in drawn])
+
+    def _layers(self) -> list[Distribution]:
+        """Of one draw, which leaves the state of the generators as it was."""
+        with torch.no_grad(), seeded(0):
+            return [given for given, _ in self._drawn((), _sample)]
 
     def _drawn(
         self, sample_shape: Size | tuple[int, ...], draw: Callable[[Distribution, Size], Tensor]

@@ -52,6 +52,6 @@ def _head(kind: Kind, shape: tuple[int, ...], num_levels: int | None) -> Head:
     if kind not in _NAMES:
         assert num_levels is not None  # the specification sees to it
         if kind is Kind.CATEGORICAL or num_levels <= MOST_CATEGORIES:
-            return Categorical(shape, num_levels)
+            return Categorical(shape, num_levels, kind)
         return DiscretizedLogistic(shape, num_levels)
     return LIKELIHOODS[_NAMES[kind]].build(shape, 0)

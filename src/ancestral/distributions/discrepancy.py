@@ -34,7 +34,11 @@ class Kernel(Protocol):
 
 @runtime_checkable
 class Discrepancy(Protocol):
-    """How far two samples are apart: [m, D], [m, D] -> [], zero in expectation if they agree."""
+    """How far two samples are apart: [m, D], [m, D] -> [].
+
+    For two samples of the same law the expectation is 0 (`MaximumMeanDiscrepancy`, unbiased), or
+    goes to 0 as m grows (`SlicedWasserstein`, which is never negative).
+    """
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance, differentiable by both samples."""

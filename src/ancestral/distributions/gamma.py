@@ -56,7 +56,10 @@ class Gamma(CellHead):
 
     def _log_prob(self, features: Tensor, x: Tensor) -> Tensor:
         a, log_scale = self.concentration_and_log_scale(features)
-        return (a - 1) * x.log() - x * (-log_scale).exp() - torch.lgamma(a) - a * log_scale
+        # in double: for large a the terms are many times their sum
+        a, log_scale, x = a.double(), log_scale.double(), x.double()
+        terms = (a - 1) * x.log() - x * (-log_scale).exp() - torch.lgamma(a) - a * log_scale
+        return terms.to(features.dtype)
 
     def mean(self, features: Tensor) -> Tensor:
         """A s."""

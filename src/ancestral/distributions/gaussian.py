@@ -9,6 +9,8 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from ancestral.core.noise import normal_noise
+
 __all__ = ["LOG_2PI", "DiagonalNormal", "FullNormal", "StandardNormal"]
 
 LOG_2PI = math.log(2 * math.pi)
@@ -67,7 +69,7 @@ class DiagonalNormal(Distribution):
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
         """Loc + scale * noise, [*sample_shape, *batch_shape, D]."""
         shape = (*sample_shape, *self.batch_shape, *self.event_shape)
-        noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+        noise = normal_noise(shape, self.loc)
         return torch.addcmul(self.loc, self.log_scale.exp(), noise)
 
     def entropy(self) -> Tensor:
@@ -159,7 +161,7 @@ class FullNormal(Distribution):
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
         """Loc + L noise, [*sample_shape, *batch_shape, D]."""
         shape = (*sample_shape, *self.batch_shape, *self.event_shape)
-        noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+        noise = normal_noise(shape, self.loc)
         return self.loc + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:

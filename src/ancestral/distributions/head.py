@@ -46,6 +46,11 @@ class Head(ABC):
         """Size of the features of one event."""
         return numel(self.feature_shape)
 
+    @property
+    def is_discrete(self) -> bool:
+        """Whether some cell has masses rather than a density."""
+        return False
+
     @abstractmethod
     def log_prob(self, features: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Log p(x | features) in nats, summed over the event.

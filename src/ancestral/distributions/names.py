@@ -30,6 +30,9 @@ __all__ = ["LIKELIHOODS", "Likelihood", "named_head"]
 
 _COMPONENTS = 10
 
+Build = Callable[[tuple[int, ...], int], Head]
+"""Event shape and number of levels -> head."""
+
 _NEEDS = {
     Kind.BINARY: "0 or 1",
     Kind.CATEGORICAL: "codes of categories",
@@ -48,10 +51,17 @@ class Likelihood:
     Args:
         build: event shape and number of levels -> head. The number is 0 where the data have none.
         kinds: of data that it can be a likelihood of.
+        build_ordered: the same for levels, where it matters that these have an order.
     """
 
-    build: Callable[[tuple[int, ...], int], Head]
+    build: Build
     kinds: frozenset[Kind]
+    build_ordered: Build | None = None
+
+    def builder(self, kind: Kind | None) -> Build:
+        """The one for data of a kind."""
+        ordered = self.build_ordered if kind is Kind.LEVELS else None
+        return ordered or self.build
 
 
 LIKELIHOODS: Registry[Likelihood] = Registry("likelihood")
@@ -76,15 +86,17 @@ def named_head(name: str, spec: Specification) -> Head:
         if kind in spec.kinds and kind not in likelihood.kinds:
             raise _refusal(name, likelihood, kind)
     if spec.columns is None or spec.kind is not None:
-        return likelihood.build(spec.shape, _levels(spec.kind, spec.num_levels))
-    groups: dict[int, list[int]] = {}
+        return likelihood.builder(spec.kind)(spec.shape, _levels(spec.kind, spec.num_levels))
+    groups: dict[tuple[int, Build], list[int]] = {}
     for index, column in enumerate(spec.columns):
-        groups.setdefault(_levels(column.kind, column.num_levels), []).append(index)
+        key = (_levels(column.kind, column.num_levels), likelihood.builder(column.kind))
+        groups.setdefault(key, []).append(index)
     if len(groups) == 1:
-        return likelihood.build(spec.shape, next(iter(groups)))
+        num_levels, build = next(iter(groups))
+        return build(spec.shape, num_levels)
     parts = tuple(
-        (tuple(indices), likelihood.build((len(indices),), num_levels))
-        for num_levels, indices in groups.items()
+        (tuple(indices), build((len(indices),), num_levels))
+        for (num_levels, build), indices in groups.items()
     )
     return Product(parts, tuple(column.name for column in spec.columns))
 
@@ -120,7 +132,14 @@ _COUNTS = (Kind.COUNT, Kind.LEVELS)
 
 _add("bernoulli", lambda shape, _: Bernoulli(shape), Kind.BINARY)
 _add("continuous-bernoulli", lambda shape, _: ContinuousBernoulli(shape), Kind.UNIT)
-_add("categorical", Categorical, Kind.BINARY, Kind.CATEGORICAL, Kind.LEVELS)
+LIKELIHOODS.add(
+    "categorical",
+    Likelihood(
+        Categorical,
+        frozenset((Kind.BINARY, Kind.CATEGORICAL, Kind.LEVELS)),
+        lambda shape, levels: Categorical(shape, levels, Kind.LEVELS),
+    ),
+)
 _add("normal", lambda shape, _: Normal(shape), *_NUMBERS)
 _add("normal-fixed", lambda shape, _: FixedScaleNormal(shape), *_NUMBERS)
 _add("normal-full", lambda shape, _: FullCovarianceNormal(shape), *_NUMBERS)

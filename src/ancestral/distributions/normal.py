@@ -12,6 +12,7 @@ from torch import distributions as td
 from torch.distributions import Distribution
 
 from ancestral.core.errors import OptionError
+from ancestral.core.noise import normal_noise
 from ancestral.distributions.cells import CellHead, single
 from ancestral.distributions.gaussian import LOG_2PI, DiagonalNormal
 from ancestral.distributions.scales import (
@@ -83,7 +84,7 @@ class Normal(CellHead):
     def sample(self, features: Tensor) -> Tensor:
         """Loc + scale * noise."""
         loc, log_scale = self.location_and_log_scale(features)
-        return torch.addcmul(loc, log_scale.exp(), torch.randn_like(loc))
+        return torch.addcmul(loc, log_scale.exp(), normal_noise(loc.shape, loc))
 
     def icdf(self, features: Tensor, u: Tensor) -> Tensor:
         """Loc + scale * standard quantile."""
@@ -154,7 +155,7 @@ class FixedScaleNormal(CellHead):
     def sample(self, features: Tensor) -> Tensor:
         """Loc + scale * noise."""
         loc = self.mean(features)
-        return loc + self.scale * torch.randn_like(loc)
+        return loc + self.scale * normal_noise(loc.shape, loc)
 
     def icdf(self, features: Tensor, u: Tensor) -> Tensor:
         """Loc + scale * standard quantile."""

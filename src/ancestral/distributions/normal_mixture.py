@@ -8,6 +8,7 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from ancestral.core.noise import normal_noise, uniform_noise
 from ancestral.distributions.gaussian import LOG_2PI
 
 __all__ = ["NormalMixture"]
@@ -18,8 +19,10 @@ class NormalMixture(Distribution):
 
     Draws are reparameterised by implicit differentiation of the map z -> F(z) with
     F_d(z) = P(Z_d <= z_d | Z_{<d} = z_{<d}), which turns them into uniform noise whatever the
-    parameters are: so weights, too, get a gradient, and one without the variance of a score
-    function. log q is exact.
+    parameters are: so weights, too, get a gradient. Its variance is below that of a score
+    function while the components overlap. Between well-separated ones the density is next to
+    nothing, and a draw there would move far for a small change of the weights: their gradient is
+    then heavy-tailed, most of it from rare draws. log q is exact.
 
     Args:
         logits: [*batch_shape, C], of the weights, up to a constant.
@@ -72,13 +75,13 @@ class NormalMixture(Distribution):
         with torch.no_grad():
             shape = (*sample_shape, *self.log_weights.shape)
             tiny = torch.finfo(self.loc.dtype).tiny
-            noise = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device)
+            noise = uniform_noise(shape, self.loc)
             gumbel = -(-noise.clamp_min(tiny).log()).clamp_min(tiny).log()
             chosen = (self.log_weights + gumbel).argmax(-1)[..., None, None]
             picked = chosen.expand(*chosen.shape[:-1], self.loc.shape[-1])
             parts = (self.loc, self.log_scale.exp())
             loc, scale = (p.expand(*shape, -1).gather(-2, picked).squeeze(-2) for p in parts)
-            return torch.addcmul(loc, scale, torch.randn_like(loc))
+            return torch.addcmul(loc, scale, normal_noise(loc.shape, loc))
 
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
         """The same draws, with implicit gradients."""

@@ -55,6 +55,11 @@ class OneHot(Head):
         """A logit for each number."""
         return self.event_shape
 
+    @property
+    def is_discrete(self) -> bool:
+        """Yes: each number is 0 or 1."""
+        return True
+
     def blocks(self, values: Tensor) -> Tensor:
         """[..., variables * levels] -> [..., variables, levels]."""
         return values.unflatten(-1, (-1, self.num_levels))

@@ -67,6 +67,11 @@ class Product(Head):
         """(F,), the sum over the groups."""
         return (sum(head.num_features for _, head in self.parts),)
 
+    @property
+    def is_discrete(self) -> bool:
+        """Whether a group is."""
+        return any(head.is_discrete for _, head in self.parts)
+
     def log_prob(self, features: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Sum of the groups' log-densities, [...]."""
         return torch.stack(

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ancestral.core.noise import exponential_noise, uniform_noise
 from ancestral.distributions.bernoulli import Bernoulli
 from ancestral.distributions.head import Head
 from ancestral.distributions.one_hot import OneHot
@@ -166,8 +167,8 @@ def relaxation_of(head: Head) -> Relaxation | None:
 def _uniform(like: Tensor) -> Tensor:
     """In the open unit interval."""
     info = torch.finfo(like.dtype)
-    return torch.rand_like(like).clamp_(info.tiny, 1 - info.eps)
+    return uniform_noise(like.shape, like).clamp_(info.tiny, 1 - info.eps)
 
 
 def _exponential(like: Tensor) -> Tensor:
-    return torch.empty_like(like).exponential_().clamp_min_(torch.finfo(like.dtype).tiny)
+    return exponential_noise(like.shape, like).clamp_min_(torch.finfo(like.dtype).tiny)

@@ -34,12 +34,14 @@ class Support:
         contains: x -> bool of the same shape; NaN is never inside.
         hint: what to do with data that are outside.
         num_codes: K, if the set is 0 .. K - 1.
+        is_discrete: whether it has gaps, so that there are masses and no density.
     """
 
     description: str
     contains: Callable[[Tensor], Tensor]
     hint: str
     num_codes: int | None = None
+    is_discrete: bool = False
 
 
 def check_support(
@@ -88,6 +90,7 @@ def codes(num_levels: int) -> Support:
         lambda x: (x >= 0) & (x <= num_levels - 1) & (x == x.round()),
         "check the number of levels; real numbers need a continuous likelihood",
         num_levels,
+        is_discrete=True,
     )
 
 
@@ -97,6 +100,7 @@ ZERO_ONE = Support(
     lambda x: (x == 0) | (x == 1),
     "binarise the data, or use a continuous-bernoulli likelihood for values from 0 to 1",
     2,
+    is_discrete=True,
 )
 UNIT = Support(
     "values from 0 to 1",
@@ -122,4 +126,5 @@ COUNTS = Support(
     "whole numbers of at least 0",
     lambda x: (x >= 0) & (x < torch.inf) & (x == x.round()),
     "use raw counts, not normalised ones; real numbers need a continuous likelihood",
+    is_discrete=True,
 )

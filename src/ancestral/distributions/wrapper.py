@@ -39,8 +39,9 @@ class HeadDistribution(Distribution):
 
     @property
     def support(self) -> constraints.Constraint:
-        """Not stated: `head.check` tells users what is wrong with their data."""
-        return constraints.independent(constraints.real, len(self.event_shape))
+        """Whole numbers or real ones; `head.check` tells users what is wrong with their data."""
+        cell = constraints.nonnegative_integer if self.head.is_discrete else constraints.real
+        return constraints.independent(cell, len(self.event_shape))
 
     @property
     def mean(self) -> Tensor:

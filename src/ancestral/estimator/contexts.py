@@ -24,9 +24,9 @@ def check_conditional(model: nn.Module, spec: Specification) -> None:
     """
     if spec.context and not getattr(model, "is_conditional", False):
         raise IncompatibleChoices(
-            f"expected a conditional model for rows given {', '.join(spec.context)}, got "
-            f"{type(model).__name__}",
-            hint="leave out what the rows are given, or take a recipe that can be conditional",
+            f"the recipe is not conditional, and the rows are given {', '.join(spec.context)}",
+            hint="leave out --given, or take an autoregressive recipe such as `fvsbn`, `made` or "
+            "`pixel_cnn`",
         )
 
 

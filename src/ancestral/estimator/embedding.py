@@ -17,13 +17,19 @@ def codes_of(model: nn.Module, posterior: Posterior | None, batch: Batch) -> Ten
     """The means of q(z | x), or an autoencoder's codes: [rows, latent].
 
     Raises:
-        NotExact: the model has no latent variables.
+        NotExact: the model has no latent variables, or nothing that finds them.
     """
     if isinstance(model, Autoencoder):
         return model.encode(batch)
-    if not isinstance(model, LatentVariableModel) or posterior is None:
+    if not isinstance(model, LatentVariableModel):
         raise NotExact(
             f"{type(model).__name__} has no latent variables to encode into",
             hint="latent-variable models have: `vae`, `ppca`",
+        )
+    if posterior is None:
+        raise NotExact(
+            "the model has no encoder: it was trained to draw samples, not to tell which z a row "
+            "comes from",
+            hint="`vae` and `wae` train an encoder along",
         )
     return posterior.adapted(model, batch).mean(model, batch)

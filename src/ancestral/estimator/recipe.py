@@ -51,6 +51,7 @@ class Recipe:
         tags: for lists.
         resolve: (spec, number of training rows, options) -> options, in which those that were
             None, because they follow from the size of the data, have values.
+        fewest_rows: of a batch, below which the objective says nothing.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Recipe:
     training: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     resolve: Callable[[Specification, int, dict[str, Any]], dict[str, Any]] | None = None
+    fewest_rows: int = 1
 
     @property
     def options(self) -> dict[str, inspect.Parameter]:
@@ -72,7 +74,8 @@ class Recipe:
         """Options of the recipe and of training, told apart.
 
         Raises:
-            OptionError: for a name that is neither, with the nearest ones.
+            OptionError: for a name that is neither, with the nearest ones; for a batch of fewer
+                rows than the objective needs.
         """
         own: dict[str, Any] = {}
         training = dict(self.training)
@@ -86,7 +89,14 @@ class Recipe:
                     f"unknown option {name!r} of recipe {self.name!r}",
                     hint=nearest(name, [*self.options, *TRAINING_OPTIONS]),
                 )
-        return own, TrainingConfig(**training)
+        config = TrainingConfig(**training)
+        if config.batch_size < self.fewest_rows:
+            raise OptionError(
+                f"expected batch_size of at least {self.fewest_rows} for recipe {self.name!r}, "
+                f"which compares rows with each other, got {config.batch_size}",
+                hint="leave out --batch-size for the recipe's own choice; more rows show more",
+            )
+        return own, config
 
     def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The recipe's options with defaults where nothing is given."""

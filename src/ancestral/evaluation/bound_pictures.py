@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ancestral.evaluation.gaps import Gap, Gaps
-from ancestral.evaluation.information import Information
+from ancestral.evaluation.information import Information, rounded_down
 from ancestral.evaluation.picture import Material, Picture, Section
 from ancestral.plots import Part, SplitBar, split_bars
 
@@ -26,10 +26,10 @@ def bound_pictures(material: Material) -> list[Picture]:
 def _information(known: Information) -> Picture:
     certain, possible = known.mutual_information, known.mutual_information_at_most
     parts = (
-        Part(f"what z says of x: at least {certain:.1f} nats", certain, "first"),
+        Part(f"what z says of x: at least {known.at_least} nats", certain, "first"),
         Part(f"one or the other: {possible - certain:.1f} nats", possible - certain, "between"),
         Part(
-            f"codes away from the prior: {known.marginal_kl_at_least:.1f} nats or more",
+            f"codes away from the prior: {rounded_down(known.marginal_kl_at_least)} nats or more",
             known.marginal_kl_at_least,
             "second",
         ),

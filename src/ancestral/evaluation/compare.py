@@ -11,9 +11,9 @@ import numpy as np
 
 from ancestral.core import IncompatibleChoices, OptionError
 from ancestral.core.estimate import Kind
-from ancestral.evaluation.result import Evaluation
+from ancestral.evaluation.result import Evaluation, Setting
 
-__all__ = ["ComparisonRow", "compare"]
+__all__ = ["ComparisonRow", "compare", "refuse_unlike"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def compare(evaluations: Mapping[str, Evaluation]) -> list[ComparisonRow]:
     """
     if not evaluations:
         raise OptionError("expected runs to compare, got none")
-    _refuse_unlike(evaluations)
+    refuse_unlike({name: (e.setting, e.n) for name, e in evaluations.items()})
     scored = {name: e for name, e in evaluations.items() if e.log_prob is not None}
     order = sorted(scored, key=lambda name: -_rank(scored[name]))
     rows = [_row(name, scored[name], scored[order[0]]) for name in order]
@@ -76,14 +76,22 @@ def compare(evaluations: Mapping[str, Evaluation]) -> list[ComparisonRow]:
     return rows
 
 
-def _refuse_unlike(evaluations: Mapping[str, Evaluation]) -> None:
-    (first_name, first), *others = evaluations.items()
-    for name, other in others:
+def refuse_unlike(settings: Mapping[str, tuple[Setting, int]]) -> None:
+    """Refuse to compare numbers that are of different rows.
+
+    Args:
+        settings: by name of the run: what is evaluated, and on how many data.
+
+    Raises:
+        IncompatibleChoices: data, split, binarisation or number of data differ.
+    """
+    (first_name, (first, first_n)), *others = settings.items()
+    for name, (other, other_n) in others:
         for what, a, b in (
-            ("data", first.setting.data, other.setting.data),
-            ("split", first.setting.split, other.setting.split),
-            ("binarization", first.setting.binarization, other.setting.binarization),
-            ("number of data", first.n, other.n),
+            ("data", first.data, other.data),
+            ("split", first.split, other.split),
+            ("binarization", first.binarization, other.binarization),
+            ("number of data", first_n, other_n),
         ):
             if a != b:
                 raise IncompatibleChoices(

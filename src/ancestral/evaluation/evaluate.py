@@ -268,6 +268,13 @@ def _warnings(
             "data: few samples carry most of the weight there, so their log p is probably "
             "underestimated; more samples or a better posterior would tell"
         )
+    if evidence.khat is None and evidence.std_error is not None:
+        lonely = int((evidence.std_error == math.inf).sum())
+        if lonely > _MANY_HEAVY_TAILS * len(evidence):
+            found.append(
+                f"a single chain carries the weight of {lonely} of {len(evidence)} data: their "
+                "log p is probably underestimated; take more temperatures"
+            )
     if terms is not None and terms.use.has_collapsed:
         found.append(terms.use.verdict)
     return tuple(found)

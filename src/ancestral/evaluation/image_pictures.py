@@ -10,12 +10,14 @@ from ancestral.core import Batch, Kind, Specification
 from ancestral.evaluation.latents import posterior_means
 from ancestral.evaluation.picture import Material, Picture, Section
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import Autoencoder, LatentVariableModel
+from ancestral.models import Autoencoder, AutoregressiveLikelihood, LatentVariableModel
 from ancestral.plots import ImageRow, image_grids, image_rows
 
 __all__ = ["Pixels", "image_pictures"]
 
 _MISSING = (0.85, 0.45, 0.55)  # a colour that no grey image has
+_DRAWS = "x from p(x | z), pixel by pixel, as `ancestral sample` does"
+_MEANS = "E[x | z] is shown, as papers do, without the noise of each pixel"
 _RECONSTRUCTED, _STRIPS, _STEPS = 16, 6, 8
 
 
@@ -74,13 +76,13 @@ def image_pictures(
 def _samples(model: LatentVariableModel, material: Material, pixels: Pixels) -> Picture:
     columns = pixels.columns(8)
     count = min(columns * columns, len(material.rows))
-    means = model.reconstruct(model.sample_latents(count))
+    z = model.sample_latents(count)
+    drawn_by_order = isinstance(model.likelihood, AutoregressiveLikelihood)
+    samples = model.likelihood.sample(z) if drawn_by_order else model.reconstruct(z)
     data = material.rows.rows(slice(0, count))
-    grids = [("data", pixels(data.x, data.observed)), ("samples", pixels(means))]
-    caption = (
-        "Held-out data, and as many samples: z is drawn from the prior, and E[x | z] is shown, "
-        "as papers do, without the noise of each pixel."
-    )
+    grids = [("data", pixels(data.x, data.observed)), ("samples", pixels(samples))]
+    shown = _DRAWS if drawn_by_order else _MEANS
+    caption = f"Held-out data, and as many samples: z is drawn from the prior, and {shown}."
     figure = image_grids(grids, columns)
     return Picture("samples", Section.SAMPLES, caption, figure, is_vector=False)
 
@@ -100,7 +102,8 @@ def _reconstructions(
         part = slice(first, first + columns)
         if len(originals[part]) == min(columns, len(batch)):  # strips of one length
             rows += [ImageRow(originals[part], "original"), ImageRow(rebuilt[part], "rebuilt")]
-    code = "its code" if isinstance(model, Autoencoder) else "the posterior mean of z"
+    has_density = posterior is not None and posterior.has_density
+    code = "the posterior mean of z" if has_density else "its code"
     caption = f"Held-out images, and below each E[x | z] at {code}."
     return Picture(
         "reconstructions", Section.RECONSTRUCTIONS, caption, image_rows(rows), is_vector=False

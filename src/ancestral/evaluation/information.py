@@ -18,7 +18,7 @@ from ancestral.evaluation.latents import adapted_to
 from ancestral.inference.posteriors import ParametricPosterior, Posterior, ScoresItsDraws
 from ancestral.models import LatentVariableModel
 
-__all__ = ["Information", "estimate_information", "some_rows"]
+__all__ = ["Information", "estimate_information", "rounded_down", "some_rows"]
 
 Aggregate = Literal["densities", "fitted Gaussians"]
 
@@ -31,6 +31,17 @@ _FIT_DRAWS = 64
 _NUMBERS_AT_ONCE = 4_000_000
 _STREAM = 21  # of derived seeds
 _NARROWEST = 0.05  # of a Gaussian fitted to draws that are all alike, such as bits
+
+
+def rounded_down(value: float, digits: int = 1) -> str:
+    """A lower bound in decimals that is still one.
+
+    Example:
+        >>> rounded_down(2.98), rounded_down(0.3)
+        ('2.9', '0.3')
+    """
+    # a number that is a decimal but for rounding errors stays what it is
+    return f"{math.floor(value * 10**digits + 1e-9) / 10**digits:.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,11 @@ class Information:
     std_error: float
     num_rows: int
     aggregate: Aggregate
+
+    @property
+    def at_least(self) -> str:
+        """The lower bound on the mutual information with one decimal, rounded down."""
+        return rounded_down(self.mutual_information)
 
     @property
     def limit(self) -> float:

@@ -12,6 +12,7 @@ from ancestral.evaluation.diagnostics import ACTIVE_VARIANCE
 from ancestral.evaluation.image_pictures import Pixels
 from ancestral.evaluation.latents import posterior_means
 from ancestral.evaluation.picture import Material, Picture, Section
+from ancestral.evaluation.result import log_prob_name
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, LatentVariableModel
 from ancestral.plots import coloured_map, kl_bars, labelled_map, latent_plane
@@ -28,13 +29,14 @@ def latent_pictures(
 ) -> list[Picture]:
     """What there is to see of z; nothing for models without latent variables."""
     is_autoencoder = isinstance(model, Autoencoder)
+    has_density = posterior is not None and posterior.has_density
     has_posterior = isinstance(model, LatentVariableModel) and posterior is not None
     if not is_autoencoder and not has_posterior:
         return []
     means = _all_means(model, posterior, material.rows)
     pictures = []
     if means.shape[1] >= 2:
-        pictures.append(_map(means, material, what="codes" if is_autoencoder else "means of q"))
+        pictures.append(_map(means, material, what="means of q" if has_density else "codes"))
         if isinstance(model, LatentVariableModel) and material.spec.image_shape is not None:
             pictures += _plane(model, means, material)
     if material.kl_per_dim is not None and len(material.kl_per_dim) > 1:
@@ -62,8 +64,9 @@ def _map(means: Tensor, material: Material, *, what: str) -> Picture:
         figure = labelled_map(points, positions, names, axis_names)
         caption = f"{start}, coloured by label (which the model has not seen)."
     else:
-        figure = coloured_map(points, material.row_log_prob, "log p(x), nats", axis_names)
-        coloured = ", coloured by log p" if material.row_log_prob is not None else ""
+        name = log_prob_name(material.log_prob_kind)
+        figure = coloured_map(points, material.row_log_prob, f"{name}, nats", axis_names)
+        coloured = f", coloured by the {name}" if material.row_log_prob is not None else ""
         caption = f"{start}{coloured}."
     return Picture("latent-map", Section.LATENT, caption, figure)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ancestral.evaluation.information import Information
+from ancestral.evaluation.information import Information, rounded_down
 
 __all__ = ["ACTIVE_VARIANCE", "LatentUse"]
 
@@ -17,12 +17,12 @@ _FAR = 1.0  # nats from prior to aggregate posterior that are worth a sentence
 _MUCH = 0.1  # share of the KL that is worth the same
 
 _CURES = (
-    "train with free bits or a KL warm-up, or give the decoder less to go by: fewer layers, or, "
-    "where it is autoregressive, a smaller field of view"
+    "what helps in general: a KL warm-up, free bits or a smaller weight of the KL, or a decoder "
+    "that has less to go by (fewer layers; where it is autoregressive, a smaller field of view)"
 )
 _ADVICE = (
-    "the others carry nothing of x; lower `latent_size`, or train with free bits or a longer "
-    "KL warm-up"
+    "fewer latent variables would do, or a KL warm-up, free bits or a smaller weight of the KL "
+    "may wake the others"
 )
 
 
@@ -77,13 +77,13 @@ class LatentUse:
 
     @property
     def has_collapsed(self) -> bool:
-        """Whether z, a layer of it or more than three quarters of its units say nothing of x."""
-        return self._whole_collapse() is not None or self._partial_collapse() is not None
+        """Whether z, a layer of it or three quarters of its units say nothing of x, or may."""
+        return self._collapse() is not None
 
     @property
     def verdict(self) -> str:
         """Whether the posterior has collapsed, in words, and what to do about it."""
-        return self._whole_collapse() or self._partial_collapse() or self._no_collapse()
+        return self._collapse() or self._no_collapse()
 
     @property
     def mismatch(self) -> str | None:
@@ -94,9 +94,23 @@ class LatentUse:
         if distance < max(_FAR, _MUCH * self.information.kl):
             return None
         return (
-            f"the codes of the data, taken together, are at least {distance:.1f} nats away from "
-            "the prior, so samples come from codes that the decoder was not trained on; a learnt "
-            "prior such as that of `vamp_vae` would close the gap"
+            f"the codes of the data, taken together, are at least {rounded_down(distance)} nats "
+            "away from the prior, so samples come from codes that the decoder was not trained on; "
+            "a prior that is richer, or learnt longer, would narrow the gap"
+        )
+
+    def _collapse(self) -> str | None:
+        return self._whole_collapse() or self._partial_collapse() or self._possible_collapse()
+
+    def _possible_collapse(self) -> str | None:
+        """Where a KL is paid for, and no information could be found."""
+        known = self.information
+        if known is None or known.mutual_information >= _NOTHING:
+            return None
+        return (
+            f"possible posterior collapse: z carries somewhere from {known.at_least} to "
+            f"{known.mutual_information_at_most:.1f} nats of x, which may be next to nothing; "
+            f"{_CURES}"
         )
 
     def _whole_collapse(self) -> str | None:
@@ -112,7 +126,7 @@ class LatentUse:
                     f"posterior collapse: q(z | x) differs from the prior by {self.kl:.2f} nats, "
                     f"but is nearly the same for every x (mutual information at most "
                     f"{known.mutual_information_at_most:.2f} nats), so z carries next to nothing "
-                    "of x; train longer, or let the prior learn (`vamp_vae`)"
+                    "of x; train longer, or let the prior learn"
                 )
             if self.active_units == 0 and known.mutual_information > _NOTHING:
                 return None
@@ -127,12 +141,17 @@ class LatentUse:
         size, active = self.latent_size, self.active_units
         idle = [i + 1 for i, units in enumerate(self.active_units_per_layer) if units == 0]
         if idle and active:
-            layers = self._by_layer()
-            which = f"layer {idle[0]}" if len(idle) == 1 else f"layers {', '.join(map(str, idle))}"
+            one = len(idle) == 1
+            which = f"layer {idle[0]}" if one else f"layers {', '.join(map(str, idle))}"
+            costs = any(self.kl_per_layer[i - 1] >= _NOTHING for i in idle if self.kl_per_layer)
+            if costs:  # so that scales or modes may still tell data apart
+                what = f"{'has' if one else 'have'} no unit whose mean moves with x"
+            else:
+                what = f"{'carries' if one else 'carry'} nothing of x"
             return (
                 f"partial posterior collapse: {which} of {len(self.layer_sizes)}, counted from "
-                f"the data up, carries nothing of x ({layers}); use a KL warm-up, top-down "
-                "inference (`ladder_vae`), or fewer layers"
+                f"the data up, {what} ({self._by_layer()}); a longer KL warm-up or free bits may "
+                "wake what is idle, and fewer layers would do as well"
             )
         if 0 < active < _FEW * size:
             verb = "is" if size - active == 1 else "are"
@@ -161,7 +180,7 @@ class LatentUse:
         known = self.information
         if known is None:
             return ""
-        return f"{joint} z carries at least {known.mutual_information:.1f} nats of x"
+        return f"{joint} z carries at least {known.at_least} nats of x"
 
     def _by_layer(self) -> str:
         counts = zip(self.active_units_per_layer, self.layer_sizes, strict=True)

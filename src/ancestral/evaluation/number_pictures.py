@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ancestral.evaluation.picture import Material, Picture, Section
+from ancestral.evaluation.result import log_prob_name
 from ancestral.plots import CurvePanel, khat_histogram, learning_curves, log_prob_histogram
 
 __all__ = ["histogram_pictures", "learning_pictures"]
@@ -23,7 +25,9 @@ _TERMS = {
     "kl": "KL(q(z|x) || p(z))",
     "discrepancy": "discrepancy of codes and prior",
 }
+_WITHOUT_UNIT = ("objective", "discrepancy")
 _FEWEST_EPOCHS = 2
+_CLOSE = 1e-3
 
 
 def learning_pictures(material: Material) -> list[Picture]:
@@ -43,7 +47,7 @@ def learning_pictures(material: Material) -> list[Picture]:
     if target == "objective":
         caption += ", which is not a bound on log p(x)"
     elif len(panels) > 1:
-        caption += ", in nats per datum, and the two terms it is the difference of"
+        caption += f", in nats per datum, and {_about_terms(records, target)}"
     else:
         caption += ", in nats per datum"
     if target == "minus_reconstruction_error":
@@ -60,11 +64,13 @@ def histogram_pictures(material: Material) -> list[Picture]:
     values = {name: v for name, v in material.log_prob.items() if len(v) > 1}
     if not values:
         return []
+    name = log_prob_name(material.log_prob_kind)
+    of_each = "log p" if material.log_prob_kind == "exact" else f"The {name}"
     caption = (
-        "log p of each datum; dashed lines are the means, ± their standard errors. The lowest "
-        "0.5 % are counted in the first bar."
+        f"{of_each} of each datum; dashed lines are the means, ± their standard errors. The "
+        "lowest 0.5 % are counted in the first bar."
     )
-    figure = log_prob_histogram(values)
+    figure = log_prob_histogram(values, name)
     pictures = [Picture("log-prob-histogram", Section.LOG_PROB, caption, figure)]
     if material.khat is not None and len(material.khat) > 1:
         pictures.append(_khat(material))
@@ -83,9 +89,21 @@ def _khat(material: Material) -> Picture:
     return Picture("khat-histogram", Section.LOG_PROB, caption, figure)
 
 
+def _about_terms(records: Sequence[Mapping[str, Any]], target: str) -> str:
+    """What the panels below the bound have to do with it."""
+    names = (f"train/{target}", "train/reconstruction", "train/kl")
+    rows = [[r[name] for name in names] for r in records if all(name in r for name in names)]
+    if rows and all(
+        math.isclose(bound, reconstruction - kl, rel_tol=_CLOSE, abs_tol=_CLOSE)
+        for bound, reconstruction, kl in rows
+    ):
+        return "the two terms it is the difference of"
+    return "below it the two terms of the ELBO, of which it is not the difference"
+
+
 def _panel(records: Sequence[Mapping[str, Any]], name: str, label: str) -> CurvePanel:
     return CurvePanel(
-        label if name == "objective" else f"{label}, nats per datum",
+        label if name in _WITHOUT_UNIT else f"{label}, nats per datum",
         _curve(records, f"train/{name}"),
         _curve(records, f"valid/{name}"),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ancestral.core import Batch, Specification
+from ancestral.core.estimate import Kind as EstimateKind
 from ancestral.data import Vocabulary
 from ancestral.evaluation.gaps import Gaps
 from ancestral.evaluation.information import Information
@@ -70,6 +71,7 @@ class Material:
         label_names: of the codes 0, 1, ...; None writes the codes.
         history: records of the epochs, with `train/NAME` and `valid/NAME`.
         log_prob: values for each datum of up to two splits, for the histogram.
+        log_prob_kind: what these values are of log p, and those of `row_log_prob`.
         row_log_prob: [rows], log p of `rows`, which colours the map where there are no labels.
         kl_per_dim: [latent] nats, or None.
         variance_of_means: [latent], over the data, or None; shown where there is no KL of each
@@ -87,6 +89,7 @@ class Material:
     label_names: tuple[str, ...] | None = None
     history: Sequence[Mapping[str, Any]] = ()
     log_prob: Mapping[str, np.ndarray] = field(default_factory=dict)
+    log_prob_kind: EstimateKind = "exact"
     row_log_prob: np.ndarray | None = None
     kl_per_dim: Sequence[float] | None = None
     variance_of_means: np.ndarray | None = None

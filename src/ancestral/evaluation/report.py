@@ -10,14 +10,27 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ancestral.core.estimate import Kind
 from ancestral.evaluation.page import document
 from ancestral.evaluation.picture import Picture, PictureSet, Section
-from ancestral.evaluation.result import ErrorOfReconstruction, Evaluation, Number
+from ancestral.evaluation.result import (
+    ErrorOfReconstruction,
+    Evaluation,
+    Number,
+    log_prob_name,
+)
 from ancestral.plots import png_fragment, save, svg_fragment
 
 __all__ = ["ReportContent", "write_report"]
 
 _MINUS = "\N{MINUS SIGN}"
+_SIGNS: Mapping[Kind, str] = {
+    "exact": "",
+    "lower_bound": "\N{GREATER-THAN OR EQUAL TO}\N{NO-BREAK SPACE}",
+    "upper_bound": "\N{LESS-THAN OR EQUAL TO}\N{NO-BREAK SPACE}",
+    "unbiased": "\N{ALMOST EQUAL TO}\N{NO-BREAK SPACE}",
+    "consistent": "\N{ALMOST EQUAL TO}\N{NO-BREAK SPACE}",
+}
 
 
 @dataclass(frozen=True)
@@ -114,8 +127,11 @@ def _headline(evaluation: Evaluation) -> str:
     cards = []
     if evaluation.log_prob is not None:
         number = evaluation.log_prob
-        meaning = f"Mean log p(x). {number.in_words().capitalize()}. Higher is better."
-        cards.append(_card("log p(x)", _with_error(number), "nats per datum", meaning))
+        name = log_prob_name(number.kind)
+        heading = name if number.kind == "exact" else f"{name[0].upper()}{name[1:]}"
+        meaning = f"Mean over the data. {number.in_words().capitalize()}. Higher is better."
+        value = f"{_SIGNS[number.kind]}{_with_error(number)}"
+        cards.append(_card(heading, value, "nats per datum", meaning))
     if evaluation.bits_per_dim is not None:
         meaning = "The same in bits for each cell of a datum. Lower is better."
         cards.append(_card("Bits per dimension", _text(evaluation.bits_per_dim, 3), "", meaning))
@@ -141,7 +157,7 @@ def _headline(evaluation: Evaluation) -> str:
         cards.append(_card("Active latent units", value, "", f"{verdict}."))
     if evaluation.information is not None:
         known = evaluation.information
-        value = f"\N{GREATER-THAN OR EQUAL TO} {_text(known.mutual_information, 1)}"
+        value = f"\N{GREATER-THAN OR EQUAL TO} {known.at_least}"
         meaning = (
             "Mutual information of x and z: what a code says of its datum. At most "
             f"{_text(known.mutual_information_at_most, 1)}; {known.num_rows:,} rows can show "

@@ -22,6 +22,7 @@ __all__ = [
     "Number",
     "Setting",
     "Tails",
+    "log_prob_name",
 ]
 
 
@@ -40,6 +41,25 @@ class Setting:
     data: str
     split: str
     binarization: str = ""
+
+
+_PREFIXES: Mapping[Kind, str] = {
+    "exact": "",
+    "lower_bound": "lower bound on ",
+    "upper_bound": "upper bound on ",
+    "unbiased": "estimate of ",
+    "consistent": "estimate of ",
+}
+
+
+def log_prob_name(kind: Kind) -> str:
+    """What to call numbers of a kind, so that no bound is called log p.
+
+    Example:
+        >>> log_prob_name("lower_bound"), log_prob_name("exact")
+        ('lower bound on log p(x)', 'log p(x)')
+    """
+    return f"{_PREFIXES[kind]}log p(x)"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ancestral.core import DataError, Estimate
 from ancestral.core.freezing import evaluation_mode
 from ancestral.data import Source
 from ancestral.evaluation.result import Bounds, EffectiveSamples, Evaluation, Number, Setting
-from ancestral.inference.evidence import Bidirectional
+from ancestral.inference.evidence import Bidirectional, Start
 from ancestral.inference.posteriors import Posterior
 
 __all__ = ["evaluate_simulated"]
@@ -45,10 +45,10 @@ def evaluate_simulated(
     with evaluation_mode(nn.ModuleList([model, *([posterior] if posterior else [])])):
         found = method(model, posterior, source.ordered(batch_size))
     gap = found.gap
-    wide = (
-        f"the gap is {gap:.2f} nats: more temperatures, or a start from the posterior, would "
-        "make the bounds tighter"
-    )
+    cures = "more temperatures"
+    if method.annealing.start is Start.PRIOR:
+        cures += ", or a start from the posterior,"
+    wide = f"the gap is {gap:.2f} nats: {cures} would make the bounds tighter"
     assert found.lower.ess is not None
     ess = found.lower.ess
     return Evaluation(

@@ -17,6 +17,7 @@ class _Drawn(NamedTuple):
     start: Tensor
     end: Tensor
     log_prob: Tensor
+    versions: tuple[int, ...]
 
 
 class FlowDistribution(Distribution):
@@ -25,8 +26,9 @@ class FlowDistribution(Distribution):
     .. math:: \log q(z_K) = \log q_0(z_0) - \log |\det \partial f / \partial z_0|
 
     `rsample_with_log_prob` draws and scores in one pass; `log_prob` of any other point inverts
-    the flow. Scoring the very tensor that was drawn last inverts nothing either. It has no mean
-    in closed form, and no entropy.
+    the flow. Scoring the very tensor that `rsample` drew last inverts nothing either, unless it
+    was drawn without gradients and is scored with them, or the flow has changed in between. It
+    has no mean in closed form, and no entropy.
 
     Args:
         base: event shape [D].
@@ -68,7 +70,9 @@ class FlowDistribution(Distribution):
     ) -> tuple[Tensor, Tensor]:
         """Draws [*sample_shape, *batch_shape, D] and their log-densities, in one pass."""
         start = self.base.rsample(self._shape_for_base(sample_shape))
-        return self._pushed(start)
+        end, log_prob = self._pushed(start)
+        self._last = _Drawn(start, end, log_prob, self._versions())
+        return end, log_prob
 
     def rsample(self, sample_shape: Size | tuple[int, ...] = ()) -> Tensor:
         """Draws with gradients."""
@@ -81,20 +85,20 @@ class FlowDistribution(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density in nats, through the inverse."""
-        last = self._last
-        if last is not None and value is last.end:
+        last = self._known(value)
+        if last is not None and (last.log_prob.requires_grad or not torch.is_grad_enabled()):
             return last.log_prob
         start, log_det = self.flow.inverse(value, self.context)
         return self.base.log_prob(start) + log_det
 
     def slope_of(self, value: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Log q and its gradient in z at what was drawn last; None for another point.
+        """Log q and its gradient in z at what `rsample` drew last; None for another point.
 
         Without an inversion: the flow carries the slope along. It is what path gradients need of
         q, whose parameters count as constant; both come without a graph.
         """
-        last = self._last
-        if last is None or value is not last.end:
+        last = self._known(value)
+        if last is None:
             return None
         with torch.enable_grad():
             leaf = last.start.detach().requires_grad_()
@@ -112,11 +116,20 @@ class FlowDistribution(Distribution):
             context = context.expand(*shape, context.shape[-1])
         return FlowDistribution(self.base.expand(shape), self.flow, context)
 
+    def _known(self, value: Tensor) -> _Drawn | None:
+        """What was drawn last, if that is the value, and by the flow as it is now."""
+        last = self._last
+        if last is None or value is not last.end or last.versions != self._versions():
+            return None
+        return last
+
+    def _versions(self) -> tuple[int, ...]:
+        """Of the weights: an optimiser's step counts them up."""
+        return tuple(parameter._version for parameter in self.flow.parameters())
+
     def _pushed(self, start: Tensor) -> tuple[Tensor, Tensor]:
         end, log_det = self.flow(start, self.context)
-        log_prob = self.base.log_prob(start) - log_det
-        self._last = _Drawn(start, end, log_prob)
-        return end, log_prob
+        return end, self.base.log_prob(start) - log_det
 
     def _shape_for_base(self, sample_shape: Size | tuple[int, ...]) -> Size:
         """What to ask the base for, whose own batch shape may be smaller than ours."""

@@ -6,7 +6,7 @@ from ancestral.core import Specification
 from ancestral.estimator import Assembly
 from ancestral.inference.objectives import Reconstruction
 from ancestral.models import Autoencoder, NetworkConditional, Units
-from ancestral.recipes.parts import dense_pair, encoder_outputs, head_for
+from ancestral.recipes.parts import dense_pair, head_for
 
 __all__ = ["autoencoder"]
 
@@ -35,7 +35,7 @@ def autoencoder(
         spec,
         head,
         latent_size,
-        encoder_outputs("point", latent_size),
+        latent_size,
         hidden_size=hidden_size,
         num_blocks=num_blocks,
         dropout=dropout,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ancestral.core import Specification
+from ancestral.core import OptionError, Specification
 from ancestral.estimator import Assembly
 from ancestral.inference.objectives import Capacity, WarmUp, WeightedKl
 from ancestral.recipes.parts import dense_latent_model
@@ -43,8 +43,13 @@ def beta_vae(
         dropout: of the blocks, while training.
         likelihood: p(x | z) by name; auto: by the kind of the data.
         posterior: diagonal, or full for a full covariance.
-        kl_warm_up: steps over which beta grows from 0.
+        kl_warm_up: steps over which beta grows from 0; not together with a capacity.
     """
+    if capacity is not None and kl_warm_up:
+        raise OptionError(
+            f"expected either a capacity or a warm-up of the KL, got {capacity} and {kl_warm_up}",
+            hint="the capacity grows by itself, over --capacity-steps; leave out --kl-warm-up",
+        )
     model, q = dense_latent_model(
         spec,
         latent_size=latent_size,

@@ -72,7 +72,7 @@ def pixel_decoder(
     first_kernel_size: int,
 ) -> AutoregressiveLikelihood:
     """Gated convolutions over the pixels before, and transposed ones over z, that meet last."""
-    shape = image_shape(spec, "a pixel_cnn decoder")
+    shape = image_shape(spec, "a pixel_cnn decoder", "`pixel_vae --decoder made` takes")
     head = _image_sites(spec, likelihood)
     values = GatedConvolutions(
         shape,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ancestral.core import Specification
+from ancestral.core import OptionError, Specification
 from ancestral.estimator import Assembly
 from ancestral.inference.bounds import Elbo
 from ancestral.inference.gradients import Pathwise
@@ -47,6 +47,11 @@ def hvi(
         posterior: from which the steps start: diagonal, or full for a full covariance.
         kl_warm_up: steps over which the weight of the KL grows from 0 to 1.
     """
+    if not 0 < tempering <= 1:
+        raise OptionError(
+            f"expected tempering above 0 and at most 1, got {tempering}",
+            hint="leave out --tempering for none",
+        )
     model, initial = dense_latent_model(
         spec,
         latent_size=latent_size,

@@ -7,8 +7,15 @@ from ancestral.core import IncompatibleChoices, Specification
 __all__ = ["image_shape"]
 
 
-def image_shape(spec: Specification, recipe: str) -> tuple[int, int, int]:
+def image_shape(
+    spec: Specification, recipe: str, others: str = "`fvsbn`, `nade` and `made` take"
+) -> tuple[int, int, int]:
     """(height, width, colours).
+
+    Args:
+        spec: what the data are.
+        recipe: who asks, for the message.
+        others: what takes other data, for the hint.
 
     Raises:
         IncompatibleChoices: the data are no images.
@@ -17,6 +24,6 @@ def image_shape(spec: Specification, recipe: str) -> tuple[int, int, int]:
         raise IncompatibleChoices(
             f"{recipe} needs images of (height, width) or (height, width, colours), "
             f"got data of shape {spec.shape}",
-            hint="`fvsbn`, `nade` and `made` take rows of any shape",
+            hint=f"{others} rows of any shape",
         )
     return spec.image_shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ancestral.core import Specification
+from ancestral.core import OptionError, Specification
 from ancestral.estimator import Assembly
 from ancestral.inference.objectives import InfoVae
 from ancestral.recipes.parts import dense_latent_model
@@ -38,6 +38,11 @@ def info_vae(
         likelihood: p(x | z) by name; auto: by the kind of the data.
         posterior: diagonal, or full for a full covariance.
     """
+    if not 0 <= alpha <= 1:
+        raise OptionError(
+            f"expected alpha, a share of the KL, from 0 to 1, got {alpha}",
+            hint="0 keeps the whole KL, 1 drops it; leave out --alpha for a half",
+        )
     model, q = dense_latent_model(
         spec,
         latent_size=latent_size,

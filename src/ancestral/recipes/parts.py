@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from ancestral.core import OptionError, Specification
@@ -41,16 +43,27 @@ def head_for(spec: Specification, likelihood: str) -> Head:
     return default_head(spec) if likelihood == "auto" else named_head(likelihood, spec)
 
 
-def encoder_outputs(posterior: str, latent_size: int) -> int:
-    """Numbers that an encoder gives for a `diagonal` or `full` Gaussian, or a `point`."""
+def encoder_outputs(
+    posterior: str, latent_size: int, choices: Sequence[str] = ("diagonal", "full")
+) -> int:
+    """Numbers that an encoder gives for a `diagonal` or `full` Gaussian, or a `point`.
+
+    Args:
+        posterior: one of the choices.
+        latent_size: latent variables.
+        choices: that the recipe has.
+
+    Raises:
+        OptionError: it is none of them.
+    """
     sizes = {
         "point": latent_size,
         "diagonal": 2 * latent_size,
         "full": FullGaussian.num_outputs(latent_size),
     }
-    if posterior not in sizes:
+    if posterior not in choices:
         raise OptionError(
-            f"expected posterior to be 'diagonal' or 'full', got {posterior!r}",
+            f"expected posterior to be {' or '.join(map(repr, choices))}, got {posterior!r}",
             hint="full covariance costs latent_size^2 / 2 outputs",
         )
     return sizes[posterior]

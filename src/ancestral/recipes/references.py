@@ -286,3 +286,64 @@ MNIH_2014 = """@inproceedings{mnih2014neural,
   year      = {2014},
   url       = {https://arxiv.org/abs/1402.0030}
 }"""
+
+ROEDER_2017 = """@inproceedings{roeder2017sticking,
+  title     = {Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational
+               Inference},
+  author    = {Roeder, Geoffrey and Wu, Yuhuai and Duvenaud, David},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2017},
+  url       = {https://arxiv.org/abs/1703.09194}
+}"""
+
+MNIH_2016 = """@inproceedings{mnih2016variational,
+  title     = {Variational Inference for {Monte Carlo} Objectives},
+  author    = {Mnih, Andriy and Rezende, Danilo Jimenez},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2016},
+  url       = {https://arxiv.org/abs/1602.06725}
+}"""
+
+GU_2016 = """@inproceedings{gu2016muprop,
+  title     = {{MuProp}: Unbiased Backpropagation for Stochastic Neural Networks},
+  author    = {Gu, Shixiang and Levine, Sergey and Sutskever, Ilya and Mnih, Andriy},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2016},
+  url       = {https://arxiv.org/abs/1511.05176}
+}"""
+
+MADDISON_2017 = """@inproceedings{maddison2017concrete,
+  title     = {The Concrete Distribution: A Continuous Relaxation of Discrete Random Variables},
+  author    = {Maddison, Chris J. and Mnih, Andriy and Teh, Yee Whye},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017},
+  url       = {https://arxiv.org/abs/1611.00712}
+}"""
+
+TUCKER_2017 = """@inproceedings{tucker2017rebar,
+  title     = {{REBAR}: Low-Variance, Unbiased Gradient Estimates for Discrete Latent Variable
+               Models},
+  author    = {Tucker, George and Mnih, Andriy and Maddison, Chris J. and Lawson, Dieterich and
+               Sohl-Dickstein, Jascha},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2017},
+  url       = {https://arxiv.org/abs/1703.07370}
+}"""
+
+GRATHWOHL_2018 = """@inproceedings{grathwohl2018backpropagation,
+  title     = {Backpropagation through the Void: Optimizing Control Variates for Black-Box Gradient
+               Estimation},
+  author    = {Grathwohl, Will and Choi, Dami and Wu, Yuhuai and Roeder, Geoffrey and Duvenaud,
+               David},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2018},
+  url       = {https://arxiv.org/abs/1711.00123}
+}"""
+
+KOLOURI_2019 = """@inproceedings{kolouri2019sliced,
+  title     = {Sliced {Wasserstein} Auto-Encoders},
+  author    = {Kolouri, Soheil and Pope, Phillip E. and Martin, Charles E. and Rohde, Gustavo K.},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2019},
+  url       = {https://arxiv.org/abs/1804.01947}
+}"""

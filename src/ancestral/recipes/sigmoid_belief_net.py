@@ -37,6 +37,7 @@ from ancestral.recipes.parts import head_for, reading
 
 __all__ = ["sigmoid_belief_net"]
 
+_COMPARING = ("vimco", "leave-one-out")
 _BASELINE_SIZE = 100  # Mnih & Gregor (2014), section 4.1
 
 
@@ -64,6 +65,11 @@ def sigmoid_belief_net(
         temperature: of concrete and straight-through, and where rebar and relax start.
         likelihood: p(x | z) by name; auto: by the kind of the data.
     """
+    if not 0 < temperature < float("inf"):
+        raise OptionError(
+            f"expected temperature above 0, got {temperature}",
+            hint="leave out --temperature for the recipe's own choice",
+        )
     sizes = _sizes(layers)
     hidden = (hidden_size,) * num_hidden_layers
     below, above = sizes[:-1], sizes[1:]
@@ -122,6 +128,12 @@ def _bound_and_gradient(
         raise OptionError(
             f"expected gradient to be one of {', '.join(choices)}, got {name!r}",
             hint="vimco is best in general; reinforce shows why the others exist",
+        )
+    if name in _COMPARING and num_samples < 2:
+        raise OptionError(
+            f"expected num_samples of at least 2 for gradient {name}, which compares the samples "
+            f"of a row with each other, got {num_samples}",
+            hint="use --num-samples 10, or --gradient running-mean, which needs a single one",
         )
     return choices[name]()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ancestral.core import Specification
+from ancestral.core import OptionError, Specification
 from ancestral.estimator import Assembly
 from ancestral.inference.bounds import Elbo
 from ancestral.inference.gradients import PathwiseClosedFormKl
@@ -16,9 +16,19 @@ __all__ = ["resolve_svi_vae", "svi_vae"]
 
 
 def resolve_svi_vae(spec: Specification, num_rows: int, options: dict[str, Any]) -> dict[str, Any]:
-    """As many rows of variational parameters as there are training rows."""
+    """As many rows of variational parameters as there are training rows.
+
+    Raises:
+        OptionError: fewer were asked for.
+    """
     del spec
-    return options if options["num_rows"] is not None else {**options, "num_rows": num_rows}
+    given = options["num_rows"]
+    if given is not None and given < num_rows:
+        raise OptionError(
+            f"expected num_rows of at least {num_rows}, the number of training rows, got {given}",
+            hint="leave out --num-rows: each training row has a posterior of its own",
+        )
+    return {**options, "num_rows": num_rows if given is None else given}
 
 
 def svi_vae(

@@ -11,6 +11,7 @@ from ancestral.recipes.parts import dense_pair, encoder_outputs, head_for, laten
 
 __all__ = ["wae"]
 
+_POSTERIORS = ("point", "diagonal", "full")
 _DISCREPANCIES = {"mmd": MaximumMeanDiscrepancy, "sliced": SlicedWasserstein}
 
 
@@ -50,7 +51,7 @@ def wae(
         spec,
         head,
         latent_size,
-        encoder_outputs(posterior, latent_size),
+        encoder_outputs(posterior, latent_size, _POSTERIORS),
         hidden_size=hidden_size,
         num_blocks=num_blocks,
         dropout=dropout,

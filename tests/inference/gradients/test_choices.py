@@ -36,8 +36,8 @@ from ancestral.inference.posteriors import Amortized, ParametricPosterior, Poste
 from ancestral.models import LatentConditional
 from ancestral.networks import InputFeatures
 
-DISCRETE_ONLY = [Concrete(), StraightThrough(), MuProp(), Rebar(), Relax((2,)), Enumerated()]
-ELBO_ONLY = [MuProp(), Rebar(), Relax((2,))]
+DISCRETE_ONLY = [Concrete(), StraightThrough(), MuProp(), Rebar(), Relax((2, 2)), Enumerated()]
+ELBO_ONLY = [MuProp(), Rebar(), Relax((2, 2))]
 ALL = [
     *DISCRETE_ONLY,
     StickTheLanding(),

@@ -12,6 +12,7 @@ from torch import nn
 from ancestral.core import Batch, IncompatibleChoices, Kind, OptionError, Specification
 from ancestral.distributions import DiagonalNormal
 from ancestral.inference.bounds import Elbo, ImportanceWeighted
+from ancestral.inference.evidence import summarized
 from ancestral.inference.gradients import KlPenalty, Pathwise, PathwiseClosedFormKl
 from ancestral.inference.mcmc import L2hmcKernel
 from ancestral.inference.posteriors import (
@@ -254,6 +255,10 @@ def test_options_out_of_range_are_refused():
         ImportanceResampled(Moved(), 0)
     with pytest.raises(OptionError, match="expected 0 < acceptance < 1"):
         RejectionSampled(Moved(), acceptance=1.0)
+    with pytest.raises(OptionError, match="expected 5 or more of the pilots") as caught:
+        RejectionSampled(Moved(), acceptance=0.02)  # would end after 10,000 rounds
+    assert caught.value.hint == "use num_pilots=250 or more"
+    RejectionSampled(Moved(), acceptance=0.02, num_pilots=250)
     with pytest.raises(OptionError, match="expected num_steps >= 1, num_pairs >= 1"):
         SemiAmortized(Moved(), 2, num_steps=0)
     with pytest.raises(OptionError, match="expected num_transitions >= 1"):
@@ -362,6 +367,49 @@ def test_rejection_accepts_as_many_as_asked():
         torch.testing.assert_close(rate, torch.full((3,), acceptance))
     log_w[0] = -torch.inf
     assert bool(_threshold(log_w, 0.5).isfinite().all())
+
+
+def test_rejection_knows_its_own_standard_error():
+    """Draws that shared an estimate of Z had weights that went up and down together."""
+    # 80 estimates of the same datum: their spread is known to 8 percent, so that 40 percent are 5
+    # standard errors; the shared estimate made it several times what was reported
+    torch.manual_seed(3)
+    model = a_model().requires_grad_(False)
+    batch = Batch(one_datum(model))
+    posterior = RejectionSampled(Moved(), acceptance=0.2).eval()
+    with torch.no_grad():
+        propose = posterior.proposal(model, batch)
+        draws = [propose(100) for _ in range(80)]
+        log_w = torch.cat([model.log_joint(batch.x, z) - log_q for z, log_q in draws], 1)
+    found = summarized(log_w)
+    assert float(found.value.std()) == pytest.approx(float(found.std_error.mean()), rel=0.4)
+
+
+@pytest.mark.parametrize("name", sorted(POSTERIORS))
+def test_a_mean_does_not_depend_on_the_other_rows(name):
+    model = a_model().requires_grad_(False)
+    batch = Batch(model.sample(6))
+    posterior = POSTERIORS[name]().eval()
+    with torch.no_grad():
+        whole = posterior.mean(model, batch)
+        part = posterior.mean(model, batch.rows(slice(2, 5)))
+    torch.testing.assert_close(part, whole[2:5])
+    assert float(whole.std(0).min()) > 1e-3
+
+
+def test_kernels_learn_from_stiff_posteriors_without_a_nan(single_precision):
+    """Posteriors up to tens of times as narrow as q: trajectories diverge, gradients explode."""
+    for sharpness in (1.0, 3.0, 10.0, 100.0):
+        model = a_model().float().requires_grad_(False)
+        with torch.no_grad():
+            model.likelihood.network.log_noise_scale.sub_(math.log(sharpness))
+        encoder = Amortized(InputFeatures(SPEC), DiagonalGaussian(nn.Linear(4, 4)))
+        posterior = L2hmcPosterior(encoder, L2hmcKernel(2, 10, 0.3))
+        batch = Batch(model.sample(64))
+        found = Pathwise().surrogate(Elbo(), model, posterior, batch, KlPenalty())
+        found.loss.backward()
+        for parameter_name, parameter in posterior.named_parameters():
+            assert bool(parameter.grad.isfinite().all()), (sharpness, parameter_name)
 
 
 # ---------------------------------------------------------------- semi-amortised

@@ -26,6 +26,10 @@ def gaussian(z):
     return -0.5 * ((z @ PRECISION) * z).sum(-1)
 
 
+def gaussian_in_single(z):
+    return -0.5 * z.square().sum(-1)
+
+
 def a_kernel(num_dims=2, num_steps=3):
     kernel = L2hmcKernel(num_dims, num_steps, 0.3, 8).double()
     with torch.no_grad():
@@ -115,6 +119,33 @@ def test_divergence_is_rejected():
     assert bool(z.isfinite().all())
     assert float(z[:, 0].detach().max()) <= 1
     loss.mean().backward()
+
+
+def test_shortened_forces_and_large_exponents_are_taken_back_too():
+    """A density 1,000 times as narrow as the kernel's units, and networks far from zero."""
+    kernel = a_kernel()
+    with torch.no_grad():
+        kernel.for_momentum.limits.fill_(3.0)
+        kernel.for_position.limits.fill_(3.0)
+    gradient = force(lambda z: 1e6 * gaussian(z))
+    z, momentum = torch.randn(5, 2), torch.randn(5, 2)
+    there = kernel.propose(gradient, z, momentum)
+    back = kernel.propose_back(gradient, there.z, there.momentum)
+    torch.testing.assert_close(back.z, z, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(back.momentum, momentum, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(back.log_det, -there.log_det, rtol=1e-4, atol=1e-4)
+    assert float(there.momentum.detach().abs().max()) < 1e5
+
+
+def test_a_jump_that_overflows_teaches_nothing(single_precision):
+    kernel, z = L2hmcKernel(2, 3), torch.randn(4, 2)
+    transition, move = kernel(gaussian_in_single, z)
+    far = move.z + torch.tensor([[0.0], [1e4], [1e30], [torch.inf]])
+    loss = jump_loss(z, move._replace(z=far), transition.acceptance, 1.0)
+    assert float(loss[0].detach()) < 1e4
+    torch.testing.assert_close(loss[1:], torch.full((3,), 1e4))
+    loss.sum().backward()
+    assert all(bool(p.grad.isfinite().all()) for p in kernel.parameters() if p.grad is not None)
 
 
 @pytest.mark.slow

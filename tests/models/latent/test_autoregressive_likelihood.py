@@ -9,8 +9,16 @@ import torch
 from scipy.stats import chi2
 from torch import nn
 
-from ancestral.core import Batch
-from ancestral.distributions import Bernoulli, Categorical, ColumnSites, Normal, Product, site_head
+from ancestral.core import Batch, Kind, Specification
+from ancestral.distributions import (
+    Bernoulli,
+    Categorical,
+    ColumnSites,
+    Normal,
+    Product,
+    named_head,
+    site_head,
+)
 from ancestral.inference.bounds import Elbo
 from ancestral.inference.objectives import Variational
 from ancestral.inference.posteriors import Amortized
@@ -186,3 +194,18 @@ def test_a_linear_chain_takes_its_context():
 class _Plainly(nn.Module):
     def forward(self, x, observed=None):
         return x
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [Kind.LEVELS, Kind.CATEGORICAL])
+def test_levels_are_shown_by_their_mean_and_names_by_the_likeliest(kind):
+    head = named_head("categorical", Specification(kind, (6,), num_levels=9))
+    network = MaskedDense(6, 9, Plain(), hidden_sizes=(8,), context_size=LATENT)
+    model = AutoregressiveModel(network, site_head(head, 6), (6,))
+    likelihood = AutoregressiveLikelihood(model, nn.Identity())
+    _shake(likelihood)
+    shown = likelihood.eval().representative(torch.randn(5, LATENT))
+    whole = torch.equal(shown, shown.round())
+    assert whole == (kind is Kind.CATEGORICAL)
+    independent = head.representative(torch.randn(5, *head.feature_shape))
+    assert torch.equal(independent, independent.round()) == (kind is Kind.CATEGORICAL)

@@ -10,8 +10,9 @@ from scipy.stats import chi2
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from ancestral.core import OptionError, ShapeError
-from ancestral.distributions import Bernoulli
+from ancestral.core import IncompatibleChoices, OptionError, ShapeError
+from ancestral.distributions import Bernoulli, OneHot
+from ancestral.inference.evidence.annealing import refuse_discrete
 from ancestral.models import (
     DiagonalGaussian,
     FirstLayer,
@@ -152,3 +153,40 @@ def test_sizes_must_fit():
         LayeredPrior(StandardNormalPrior(3), [], (3, 2))
     with pytest.raises(ShapeError, match=r"6 variables \(3 \+ 2 \+ 1\)"):
         gaussian_chain().log_prob(torch.zeros(2, 5))
+
+
+def half_binary_chain() -> LayeredPrior:
+    below = LatentConditional(linear(2, 3), Bernoulli((3,)))
+    return LayeredPrior(StandardNormalPrior(2), [below], (3, 2))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        binary_chain,
+        half_binary_chain,
+        lambda: LayeredPrior(FreePrior(Bernoulli((4,))), [], (4,)),
+        lambda: FreePrior(Bernoulli((4,))),
+        lambda: FreePrior(OneHot((6,), 3)),
+    ],
+    ids=["layers", "half", "one", "flat", "one-hot"],
+)
+def test_annealing_refuses_layers_that_are_discrete(build):
+    prior = build()
+    assert prior().support.is_discrete
+    model = LatentVariableModel(
+        prior, NetworkConditional(nn.Linear(prior().event_shape[0], 2), Bernoulli((2,)))
+    )
+    with pytest.raises(IncompatibleChoices, match="continuous latent variables"):
+        refuse_discrete(model)
+
+
+def test_to_ask_for_the_support_moves_no_generator():
+    prior = gaussian_chain()
+    before = torch.get_rng_state()
+    assert not prior().support.is_discrete
+    assert prior().has_rsample
+    assert torch.equal(torch.get_rng_state(), before)
+    refuse_discrete(
+        LatentVariableModel(prior, NetworkConditional(nn.Linear(sum(SIZES), 2), Bernoulli((2,))))
+    )

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from ancestral.core import Batch, IncompatibleChoices, Kind, OptionError, Specification
+from ancestral.core import Batch, IncompatibleChoices, Kind, OptionError, Specification, frozen
+from ancestral.core.freezing import evaluation_mode
 from ancestral.distributions import Bernoulli
 from ancestral.flows import FlowConditional, MaskedAutoregressive
 from ancestral.inference.bounds import Elbo
@@ -186,3 +187,18 @@ def test_impossible_sizes_are_refused():
         MixturePrior(2, 0)
     with pytest.raises(OptionError, match="at least 1 component"):
         vamp(0)
+
+
+def test_what_a_vamp_prior_borrows_is_frozen_and_evaluated_with_it():
+    prior, posterior = vamp()
+    posterior.encoder.network = nn.Sequential(nn.Dropout(0.5), posterior.encoder.network)
+    z = torch.randn(3, L)
+    with evaluation_mode(prior):
+        assert torch.equal(prior.log_prob(z), prior.log_prob(z))
+    assert not torch.equal(prior.log_prob(z), prior.log_prob(z))
+    with frozen(prior):
+        assert not prior.log_prob(z).requires_grad
+    with frozen(prior, keep=posterior):
+        prior.log_prob(z).sum().backward()
+    assert prior.pseudo_inputs.grad is None
+    assert all(p.grad is not None for p in posterior.parameters())

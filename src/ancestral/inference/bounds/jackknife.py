@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ancestral.core import OptionError
+from ancestral.core import OptionError, ShapeError
 from ancestral.inference.bounds.bound import BoundKind, check_num_samples
 
 __all__ = ["Jackknife"]
@@ -73,16 +73,22 @@ class Jackknife:
 
     def __call__(self, log_w: Tensor) -> Tensor:
         """[samples, batch] -> [batch]."""
+        if len(log_w) <= self.order:
+            raise ShapeError(
+                f"expected at least {self.order + 1} log-weights for each datum in a jackknife of "
+                f"order {self.order}, got {len(log_w)}"
+            )
         # sums of weights near 1: the coefficients are large and of both signs, the values are not
         top = log_w.detach().amax(0)
-        centred = log_w - top
+        zero = top == -torch.inf  # all weights: differences of such logarithms are no numbers
+        centred = torch.where(zero, 0.0, log_w - top)
         k, m = len(log_w), self.order
         total = torch.zeros_like(top)
         for j in range(m + 1):
             coefficient = (-1) ** j * (k - j) ** m / (math.factorial(m - j) * math.factorial(j))
             kept = centred[_subsets(k, k - j).to(log_w.device)]  # [subsets, k - j, batch]
             total = total + coefficient * (kept.logsumexp(1).mean(0) - math.log(k - j))
-        return top + total
+        return torch.where(zero, top, top + total)
 
 
 @cache

@@ -104,5 +104,9 @@ class Ciwae:
 
     def __call__(self, log_w: Tensor) -> Tensor:
         """[samples, batch] -> [batch]."""
+        if self.elbo_weight == 1:
+            return log_w.mean(0)
         tight = log_w.logsumexp(0) - math.log(len(log_w))
+        if self.elbo_weight == 0:  # and not 0 times minus infinity
+            return tight
         return self.elbo_weight * log_w.mean(0) + (1 - self.elbo_weight) * tight

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ancestral.core import OptionError
@@ -12,7 +13,8 @@ from ancestral.inference.bounds.bound import BoundKind, check_num_samples
 
 __all__ = ["Renyi", "log_power_mean"]
 
-_SMALL = 0.01  # powers below which a difference of logarithms would lose its digits
+_SMALL = 0.01  # powers below which a difference of logarithms may lose its digits
+_HUGE = 1e20  # powers whose products overflow; the largest weight is then all there is
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,13 @@ class Renyi:
 
     def __call__(self, log_w: Tensor) -> Tensor:
         """[samples, batch] -> [batch]."""
-        return log_power_mean(log_w, 1 - self.alpha)
+        return log_power_mean(log_w, self.power)
+
+    @property
+    def power(self) -> float:
+        """1 - alpha; beyond 1e20, where it makes no difference, infinite."""
+        power = 1 - self.alpha
+        return math.copysign(math.inf, power) if abs(power) >= _HUGE else power
 
 
 def log_power_mean(log_w: Tensor, power: float) -> Tensor:
@@ -84,13 +92,26 @@ def log_power_mean(log_w: Tensor, power: float) -> Tensor:
     Returns:
         [batch].
     """
-    if power == math.inf:
+    if power >= _HUGE:
         return log_w.amax(0)
-    if power == -math.inf:
+    if power <= -_HUGE:
         return log_w.amin(0)
-    if abs(power) >= _SMALL:
-        return ((power * log_w).logsumexp(0) - math.log(len(log_w))) / power
-    mean = log_w.mean(0)
     if power == 0:
-        return mean
+        return log_w.mean(0)
+    if abs(power) >= _SMALL:
+        return _by_logarithms(log_w, power)
+    # with weights that are far apart, or zero, the exponentials overflow; elsewhere the logarithms
+    # lose digits. Each form is handed rows that it can differentiate.
+    with torch.no_grad():
+        near = (power * (log_w - log_w.mean(0))).abs().amax(0) <= 1
+    by_moments = _by_moments(torch.where(near, log_w, 0.0), power)
+    return torch.where(near, by_moments, _by_logarithms(torch.where(near, 0.0, log_w), power))
+
+
+def _by_logarithms(log_w: Tensor, power: float) -> Tensor:
+    return ((power * log_w).logsumexp(0) - math.log(len(log_w))) / power
+
+
+def _by_moments(log_w: Tensor, power: float) -> Tensor:
+    mean = log_w.mean(0)
     return mean + (power * (log_w - mean)).expm1().mean(0).log1p() / power

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -36,8 +37,11 @@ from ancestral.models import Autoencoder, LatentVariableModel
 __all__ = ["Annealed", "AnnealedImportance", "annealed_estimate", "latent_model"]
 
 _JITTER = 0.2  # of step sizes, so that no trajectory is a whole period for long
-_FIRST_STEP = 0.3  # at temperature 0: near the acceptance aimed at for a standard normal
+_FIRST_STEP = 0.3  # at most, in units of the scale at temperature 0
+_QUARTER_PERIOD = math.pi / 2  # of a density with unit scales, such as that at temperature 0
+_FEWEST_CHAINS = 2  # effective ones, for a standard error
 _ACCELERATOR_ROWS = 32_768
+_OF_METRIC = -1  # a stream of random numbers apart from those of groups of rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +70,10 @@ class AnnealedImportance:
               \log \hat p(x) = \log \frac{1}{C} \sum_c w_c
 
     E w = p(x) exactly, so the value is a lower bound in expectation, whatever the step sizes.
-    These differ between data and temperatures. They follow the acceptance of further chains
-    (`num_pilots`), which have no weight: a chain whose step size depended on its own past would
-    not leave f_b invariant.
+    They are lengths in the units of a `Metric`, of each direction at each temperature. Their
+    common factor for a datum follows the acceptance of further chains (`num_pilots`), up to
+    trajectories of a quarter of a period. Those have no weight: a chain whose step size depended
+    on its own past would not leave f_b invariant.
 
     Args:
         num_temperatures: T; the gap to log p falls with 1 / T.
@@ -94,9 +99,9 @@ class AnnealedImportance:
         | & Grosse, 2017)
     """
 
-    num_temperatures: int = 500
+    num_temperatures: int = 1000
     num_chains: int = 16
-    num_leapfrog_steps: int = 10
+    num_leapfrog_steps: int = 5
     start: Start = Start.AUTO
     seed: int = 0
     precision: Precision = Precision.FLOAT32
@@ -128,7 +133,7 @@ class AnnealedImportance:
         Example:
             >>> AnnealedImportance(100).in_words()
             'annealed from the posterior if it has a density, else from the prior: 16 chains of 100
-            temperatures with 10 leapfrog steps each'
+            temperatures with 5 leapfrog steps each'
         """
         start = {
             Start.AUTO: "posterior if it has a density, else from the prior",
@@ -157,9 +162,7 @@ class AnnealedImportance:
     def groups(self, batches: Iterable[Batch], chains: int) -> Iterable[Batch]:
         """The data in pieces whose chains move together."""
         for batch in batches:
-            on_cpu = batch.x.device.type == "cpu"
-            rows = self.rows_at_once or (1000 if on_cpu else _ACCELERATOR_ROWS)
-            size = max(1, rows // chains)
+            size = max(1, self._rows_at_once(batch) // chains)
             for first in range(0, len(batch), size):
                 yield batch.rows(slice(first, first + size))
 
@@ -167,12 +170,13 @@ class AnnealedImportance:
         self, model: LatentVariableModel, posterior: Posterior | None, batch: Batch
     ) -> Annealed:
         """All chains of all rows, from g to the posterior."""
-        with frozen(model), self._products(model):
+        with frozen(model), self._products(model, batch):
             path = self._path(model, posterior, batch)
             betas = sigmoid_schedule(self.num_temperatures)
-            point = path.evaluate(path.draw(self.num_chains + self.num_pilots), 0.0)
+            point = path.begin(path.draw(self.num_chains + self.num_pilots), 0.0)
             log_w = torch.zeros(point.first.shape, dtype=torch.float64, device=point.z.device)
-            step_size = point.first.new_full((len(batch),), _FIRST_STEP)
+            first_step = min(_FIRST_STEP, _QUARTER_PERIOD / self.num_leapfrog_steps)
+            step_size = point.first.new_full((len(batch),), first_step)
             step_sizes, acceptance = [], []
             for b, next_b in pairwise(betas):
                 log_w += path.increment(point, b, next_b).double()
@@ -181,8 +185,10 @@ class AnnealedImportance:
                     point = moved.point
                     step_sizes.append(step_size)
                     acceptance.append(moved.acceptance[: self.num_chains].mean())
-                    pilots = moved.acceptance[self.num_chains :].mean(0)
-                    step_size = self.rule.updated(step_size, pilots)
+                    assert moved.alignment is not None
+                    pilots = torch.stack((moved.acceptance, moved.alignment))
+                    pilots = pilots[:, self.num_chains :].mean(1)
+                    step_size = self.rule.updated(step_size, *pilots)
                 self._tell(batch)
         return Annealed(
             log_w[: self.num_chains],
@@ -210,10 +216,10 @@ class AnnealedImportance:
         Returns:
             Log w [chains, batch] with E 1 / w = 1 / p(x).
         """
-        with frozen(model), self._products(model):
+        with frozen(model), self._products(model, batch):
             path = self._path(model, posterior, batch)
             betas = sigmoid_schedule(self.num_temperatures)
-            point = path.evaluate(z, 1.0)
+            point = path.begin(z, 1.0)
             log_w = torch.zeros(point.first.shape, dtype=torch.float64, device=z.device)
             for t in range(self.num_temperatures, 0, -1):
                 if t < self.num_temperatures:
@@ -223,13 +229,19 @@ class AnnealedImportance:
                 self._tell(batch)
         return log_w
 
+    def _rows_at_once(self, batch: Batch) -> int:
+        on_cpu = batch.x.device.type == "cpu"
+        return self.rows_at_once or (1000 if on_cpu else _ACCELERATOR_ROWS)
+
     def _path(
         self, model: LatentVariableModel, posterior: Posterior | None, batch: Batch
     ) -> AnnealingPath:
-        return path_of(self.start, model, posterior, batch)
+        # the same there and back: what it draws is a function of the seed
+        with seeded(derived_seed(self.seed, _OF_METRIC)):
+            return path_of(self.start, model, posterior, batch, self._rows_at_once(batch))
 
-    def _products(self, model: LatentVariableModel) -> torch.autocast:
-        return matrix_products(self.precision, next(model.parameters()))
+    def _products(self, model: LatentVariableModel, batch: Batch) -> torch.autocast:
+        return matrix_products(self.precision, next(model.parameters(), batch.x))
 
     def _move(
         self, path: AnnealingPath, point: PathPoint, step_size: Tensor
@@ -237,7 +249,7 @@ class AnnealedImportance:
         """A transition that leaves the density of the point's temperature invariant."""
         b = point.weights[1]
         jitter = 1 + _JITTER * (2 * torch.rand_like(point.first) - 1)
-        steps = (step_size * jitter).unsqueeze(-1)
+        steps = (step_size * jitter).unsqueeze(-1) * path.metric.scales(b)
         return hmc(lambda z: path.evaluate(z, b), point, steps, self.num_leapfrog_steps)
 
     def _tell(self, batch: Batch) -> None:
@@ -246,8 +258,17 @@ class AnnealedImportance:
 
 
 def annealed_estimate(log_w: Tensor) -> Estimate:
-    """The evidence from weights [chains, batch]; k-hat needs more chains than there are."""
-    return replace(summarized(log_w), khat=None)
+    """The evidence from weights [chains, batch]; k-hat needs more chains than there are.
+
+    The standard error is infinite where less than two chains carry the weight: their spread says
+    nothing of what the others have not found.
+    """
+    found = summarized(log_w)
+    assert found.ess is not None
+    assert found.std_error is not None
+    lonely = (found.ess < _FEWEST_CHAINS) & ~found.std_error.isnan()
+    std_error = torch.where(lonely, math.inf, found.std_error)
+    return replace(found, khat=None, std_error=std_error)
 
 
 def latent_model(model: nn.Module, what: str) -> LatentVariableModel:

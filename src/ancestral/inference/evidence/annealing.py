@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ancestral.core import Batch, IncompatibleChoices
+from ancestral.distributions import FullNormal
+from ancestral.inference.evidence.metric import Metric, metric_of
 from ancestral.inference.mcmc import LogDensity
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
@@ -18,6 +20,7 @@ from ancestral.models import LatentVariableModel
 __all__ = ["AnnealingPath", "PathPoint", "Start", "path_of", "sigmoid_schedule"]
 
 _SHARPNESS = 4.0
+_DRAWS_OF_Q = 200  # for each datum, for its standard deviations
 
 
 class Start(StrEnum):
@@ -55,7 +58,7 @@ class PathPoint:
     """A place z, with both densities there: at another temperature nothing is computed anew.
 
     Attributes:
-        z: [..., L].
+        z: [chains, batch, L], in the coordinates of the path's metric.
         weights: of the two at the present temperature.
         first: [...], the density that z starts from.
         second: [...], the one that comes in.
@@ -104,12 +107,15 @@ class AnnealingPath:
         second: log h.
         slope: s.
         draw: num_chains -> z [chains, batch, L] from g.
+        metric: the coordinates in which chains move. Ratios of densities, hence weights and
+            acceptance, are the same in all coordinates.
     """
 
     first: LogDensity
     second: LogDensity
     slope: float
     draw: Callable[[int], Tensor]
+    metric: Metric
 
     def weights(self, b: float) -> tuple[float, float]:
         """Of log g and log h at inverse temperature b."""
@@ -124,19 +130,28 @@ class AnnealingPath:
         """Log f_next(z) - log f_b(z), [...]: nothing if z is where h is 0 and b does not move."""
         return (next_b - b) * (point.second - self.slope * point.first)
 
-    def evaluate(self, z: Tensor, b: float) -> PathPoint:
-        """Both densities and their gradients at z, as constants."""
+    def begin(self, z: Tensor, b: float) -> PathPoint:
+        """The point at z [chains, batch, L]."""
+        return self.evaluate(self.metric.coordinates(z), b)
+
+    def evaluate(self, u: Tensor, b: float) -> PathPoint:
+        """Both densities and their gradients at z = A u, as constants."""
         with torch.enable_grad():
-            z = z.detach().requires_grad_()
+            z = self.metric.place(u).detach().requires_grad_()
             first, second = self.first(z), self.second(z)
             # for the prior this is next to nothing; one backward pass through the decoder
             (g,) = torch.autograd.grad(first.sum(), z, retain_graph=True)
             (h,) = torch.autograd.grad(second.sum(), z)
-        return PathPoint(z.detach(), self.weights(b), first.detach(), second.detach(), g, h)
+        g, h = self.metric.pulled_back(torch.cat((g, h))).split(len(u))
+        return PathPoint(u, self.weights(b), first.detach(), second.detach(), g, h)
 
 
 def path_of(
-    start: Start, model: LatentVariableModel, posterior: Posterior | None, batch: Batch
+    start: Start,
+    model: LatentVariableModel,
+    posterior: Posterior | None,
+    batch: Batch,
+    rows_at_once: int,
 ) -> AnnealingPath:
     """The path to p(x, z) of the rows of a batch.
 
@@ -145,27 +160,28 @@ def path_of(
     """
     refuse_discrete(model)
     if start is Start.PRIOR:
-        return _from_prior(model, batch)
+        return _from_prior(model, batch, rows_at_once)
     try:
-        return _from_posterior(model, posterior, batch)
+        return _from_posterior(model, posterior, batch, rows_at_once)
     except IncompatibleChoices:
         if start is Start.POSTERIOR:
             raise
-        return _from_prior(model, batch)
+        return _from_prior(model, batch, rows_at_once)
 
 
-def _from_prior(model: LatentVariableModel, batch: Batch) -> AnnealingPath:
+def _from_prior(model: LatentVariableModel, batch: Batch, rows_at_once: int) -> AnnealingPath:
     prior = model.prior()
     return AnnealingPath(
         model.log_prior,
         lambda z: model.log_likelihood(batch.x, z, batch.observed),
         0.0,
         lambda num_chains: prior.sample((num_chains, len(batch))),
+        metric_of(model, batch, None, rows_at_once),
     )
 
 
 def _from_posterior(
-    model: LatentVariableModel, posterior: Posterior | None, batch: Batch
+    model: LatentVariableModel, posterior: Posterior | None, batch: Batch, rows_at_once: int
 ) -> AnnealingPath:
     if posterior is None or not posterior.has_density:
         raise IncompatibleChoices(
@@ -190,7 +206,19 @@ def _from_posterior(
         lambda z: model.log_joint(batch.x, z, batch.observed),
         1.0,
         lambda num_chains: propose(num_chains).z,
+        metric_of(model, batch, _spread(model, adapted, rows), rows_at_once),
     )
+
+
+@torch.no_grad()
+def _spread(model: LatentVariableModel, posterior: Posterior, rows: Batch) -> Tensor:
+    """The factor of q's covariance [batch, L, L] if it has one, else standard deviations."""
+    if isinstance(posterior, ParametricPosterior):
+        q = posterior.distribution(model, rows)
+        if isinstance(q, FullNormal):
+            size = q.event_shape[0]
+            return q.scale_tril.expand(len(rows), size, size)
+    return posterior.draw(model, rows, _DRAWS_OF_Q).z.std(0)
 
 
 def _log_density(model: LatentVariableModel, posterior: Posterior, rows: Batch) -> LogDensity:

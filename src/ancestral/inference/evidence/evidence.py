@@ -70,7 +70,8 @@ class Importance:
         if not isinstance(model, LatentVariableModel):
             raise IncompatibleChoices(
                 "importance sampling needs a latent-variable model and a posterior, got "
-                f"{type(model).__name__} and {type(posterior).__name__}"
+                f"{type(model).__name__} and {type(posterior).__name__}",
+                hint="where log p is exact, --method exact gives it, and needs no samples",
             )
         if not has_proposal(posterior):
             raise NotExact(

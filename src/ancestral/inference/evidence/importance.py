@@ -92,7 +92,7 @@ def log_weights(
 ) -> Tensor:
     """Log p(x, z_s) - log q(z_s | x), [samples, batch], for S draws from q."""
     adapted = posterior.adapted(model, batch)
-    with torch.no_grad(), matrix_products(precision, next(model.parameters())):
+    with torch.no_grad(), matrix_products(precision, next(model.parameters(), batch.x)):
         propose = adapted.proposal(model, batch)
         chunk = max(1, rows_at_once // len(batch))
         pieces = []

@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ancestral.inference.bounds import Bound
-from ancestral.inference.gradients.control_variates import RunningMean, Signal
+from ancestral.inference.gradients.control_variates import (
+    RunningMean,
+    Signal,
+    check_num_layers,
+)
 
 __all__ = ["InputDependent", "VarianceNormalization"]
 
@@ -37,15 +41,17 @@ class InputDependent(nn.Module):
         self.networks = nn.ModuleList(networks)
         self.running = RunningMean(decay, len(self.networks))
 
-    def check(self, bound: Bound) -> None:
-        """Every bound will do."""
+    def check(self, bound: Bound, num_signals: int) -> None:
+        """Every bound will do; each signal needs a network."""
+        del bound
+        check_num_layers("InputDependent", len(self.networks), num_signals)
 
     def baseline(self, signal: Signal) -> Tensor:
         """[layers, samples or 1, batch], with gradient to the networks."""
         batch = signal.batch
         shape = signal.value.shape[1:]
         predictions = []
-        for network, below in zip(self.networks, signal.below, strict=False):
+        for network, below in zip(self.networks, signal.below, strict=True):
             given = self.inputs(batch.x, batch.observed) if below is None else below
             predictions.append(network(given).squeeze(-1).expand(shape))
         return torch.stack(predictions) + self.running.baseline(signal)
@@ -78,6 +84,10 @@ class VarianceNormalization(nn.Module):
         self.decay = decay
         self.register_buffer("variance", torch.zeros(num_layers, 1, 1))
         self.register_buffer("num_steps", torch.zeros(()))
+
+    def check(self, num_signals: int) -> None:
+        """Each signal needs a variance."""
+        check_num_layers("VarianceNormalization", len(self.variance), num_signals)
 
     @torch.no_grad()
     def forward(self, centred: Tensor) -> Tensor:

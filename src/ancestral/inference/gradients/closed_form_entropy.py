@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.inference.bounds import Bound, Elbo
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
-from ancestral.inference.gradients.pathwise import check_reparameterized
+from ancestral.inference.gradients.pathwise import check_reparameterized, reparameterized_draws
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
@@ -71,7 +69,7 @@ class PathwiseClosedFormEntropy:
                 f"no closed-form entropy of {type(q).__name__} is known",
                 hint="use Pathwise(), which estimates it from samples",
             ) from None
-        z = q.rsample(torch.Size((bound.num_samples,)))
+        z = reparameterized_draws(self, bound, posterior, q)
         reconstruction = model.log_likelihood(batch.x, z, batch.observed).mean(0)
         kl = -(model.log_prior(z).mean(0) + entropy)
         loss = (penalty.weight * kl - reconstruction).mean()

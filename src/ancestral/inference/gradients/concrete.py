@@ -142,13 +142,16 @@ class StraightThrough:
 
 def _check_temperature(temperature: float) -> None:
     if not 0 < temperature < float("inf"):
-        raise OptionError(f"expected a temperature above 0, got {temperature}")
+        raise OptionError(
+            f"expected a temperature above 0, got {temperature}",
+            hint="0.5 is usual; the lower, the closer to discrete values and the noisier",
+        )
 
 
 def _check(estimator: object, bound: Bound, posterior: Posterior) -> None:
     check_discrete(estimator, bound, posterior)
     check_parametric(estimator, bound, posterior)
-    check_maximised(estimator, bound)
+    check_maximised(estimator, bound, posterior)
 
 
 def _layers(

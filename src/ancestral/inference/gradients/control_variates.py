@@ -19,6 +19,7 @@ __all__ = [
     "NoControlVariate",
     "RunningMean",
     "Signal",
+    "check_num_layers",
     "with_each_imputed",
 ]
 
@@ -52,8 +53,8 @@ class ControlVariate(Protocol):
     all else.
     """
 
-    def check(self, bound: Bound) -> None:
-        """Refuse bounds it is not made for."""
+    def check(self, bound: Bound, num_signals: int) -> None:
+        """Refuse bounds it is not made for, and other numbers of layers with a signal."""
         ...
 
     def baseline(self, signal: Signal) -> Tensor:
@@ -69,7 +70,7 @@ class ControlVariate(Protocol):
 class NoControlVariate:
     """Plain REINFORCE (Williams, 1992)."""
 
-    def check(self, bound: Bound) -> None:
+    def check(self, bound: Bound, num_signals: int) -> None:
         """Every bound will do."""
 
     def baseline(self, signal: Signal) -> Tensor:
@@ -103,8 +104,10 @@ class RunningMean(nn.Module):
         self.register_buffer("mean", torch.zeros(num_layers, 1, 1))
         self.register_buffer("num_steps", torch.zeros(()))
 
-    def check(self, bound: Bound) -> None:
-        """Every bound will do."""
+    def check(self, bound: Bound, num_signals: int) -> None:
+        """Every bound will do; each signal needs a mean."""
+        del bound
+        check_num_layers("RunningMean", len(self.mean), num_signals)
 
     def baseline(self, signal: Signal) -> Tensor:
         """[layers, 1, batch]."""
@@ -169,8 +172,9 @@ class LeaveOneOut:
 
     imputed: Imputation = field(default_factory=GeometricMean)
 
-    def check(self, bound: Bound) -> None:
+    def check(self, bound: Bound, num_signals: int) -> None:
         """Refuse a single sample."""
+        del num_signals
         if bound.num_samples < 2:
             raise IncompatibleChoices(
                 f"LeaveOneOut compares each sample with the others, got a single one in {bound}",
@@ -187,6 +191,16 @@ class LeaveOneOut:
 
     def after(self, signal: Signal) -> None:
         """Nothing to remember."""
+
+
+def check_num_layers(name: str, num_layers: int, num_signals: int) -> None:
+    """Refuse what is kept for each layer where there are more or fewer signals."""
+    if num_layers != num_signals:
+        raise IncompatibleChoices(
+            f"expected {name} for {num_signals} layers' signals, got one for {num_layers}",
+            hint="signals=LayerSignals() has a signal for each layer of z, WholeSignal() a single "
+            "one for all",
+        )
 
 
 def with_each_imputed(bound: Bound, log_w: Tensor, imputed: Tensor) -> Tensor:

@@ -12,7 +12,11 @@ from ancestral.inference.bounds import Bound, Elbo, ImportanceWeighted
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.gradients.log_weights import LogWeights, refuse_free_nats
 from ancestral.inference.gradients.path_only import check_parametric, log_prob_along_path
-from ancestral.inference.gradients.pathwise import check_maximised, check_reparameterized
+from ancestral.inference.gradients.pathwise import (
+    check_maximised,
+    check_reparameterized,
+    reparameterized_draws,
+)
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
@@ -56,7 +60,7 @@ class DoublyReparameterized:
         """Refuse draws that pass no gradient, upper bounds, and bounds that are not smooth."""
         del model
         check_reparameterized(self, bound, posterior)
-        check_maximised(self, bound)
+        check_maximised(self, bound, posterior)
         check_parametric(self, bound, posterior)
         if not _is_smooth(bound):
             raise IncompatibleChoices(
@@ -77,7 +81,7 @@ class DoublyReparameterized:
         assert isinstance(posterior, ParametricPosterior)  # `check` has seen to it
         refuse_free_nats(self, penalty)
         q = posterior.distribution(model, batch)
-        z = q.rsample(torch.Size((bound.num_samples,)))
+        z = reparameterized_draws(self, bound, posterior, q)
         terms = LogWeights.of(model, batch, z, log_prob_along_path(q, z))
         log_w = terms.weighted(penalty)
         if torch.is_grad_enabled() and z.requires_grad:

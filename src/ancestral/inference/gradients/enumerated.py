@@ -53,7 +53,7 @@ class Enumerated:
         del model
         check_discrete(self, bound, posterior)
         check_parametric(self, bound, posterior)
-        check_maximised(self, bound)
+        check_maximised(self, bound, posterior)
 
     def surrogate(
         self,

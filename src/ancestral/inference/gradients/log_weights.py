@@ -13,7 +13,7 @@ from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
-__all__ = ["LogWeights", "constant_draws", "refuse_free_nats"]
+__all__ = ["LogWeights", "check_log_density", "constant_draws", "refuse_free_nats"]
 
 
 class LogWeights(NamedTuple):
@@ -60,6 +60,20 @@ def refuse_free_nats(estimator: object, penalty: KlPenalty) -> None:
             f"{type(estimator).__name__} has only log q(z)",
             hint="use PathwiseClosedFormKl with the Elbo, or no free bits",
         )
+
+
+def check_log_density(estimator: object, bound: Bound, posterior: Posterior) -> None:
+    """Refuse posteriors whose log q is not that of their draws: its gradient is no score."""
+    if posterior.has_density and posterior.log_q_kind == "density":
+        return
+    hint = "use Pathwise(), which differentiates whatever makes up the weights"
+    if not posterior.reparameterized:
+        hint = "use the posterior that proposes its draws, with Vimco() and ImportanceWeighted"
+    raise IncompatibleChoices(
+        f"{type(estimator).__name__} needs the log-density of the draws, whose gradient is their "
+        f"score, got {type(posterior).__name__} with {bound}, which has none",
+        hint=hint,
+    )
 
 
 def constant_draws(

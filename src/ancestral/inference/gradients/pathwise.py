@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.core.shapes import numel
@@ -16,7 +17,14 @@ from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
-__all__ = ["Pathwise", "PathwiseClosedFormKl", "check_maximised", "check_reparameterized"]
+__all__ = [
+    "Pathwise",
+    "PathwiseClosedFormKl",
+    "check_maximised",
+    "check_reparameterized",
+    "refuse_constants",
+    "reparameterized_draws",
+]
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Pathwise:
         """Refuse posteriors whose draws pass no gradient, and upper bounds."""
         del model
         check_reparameterized(self, bound, posterior)
-        check_maximised(self, bound)
+        check_maximised(self, bound, posterior)
 
     def surrogate(
         self,
@@ -54,7 +62,7 @@ class Pathwise:
                 hint="use the Elbo, or no free bits",
             )
         z, log_q = posterior.draw(model, batch, bound.num_samples)
-        _refuse_constants(self, bound, posterior, z)
+        refuse_constants(self, bound, posterior, z)
         log_likelihood = model.log_likelihood(batch.x, z, batch.observed)
         log_ratio = model.log_prior(z) - log_q
         if penalty.free_nats:
@@ -119,7 +127,7 @@ class PathwiseClosedFormKl:
             raise IncompatibleChoices(
                 error.message, hint="use Pathwise(), which estimates the KL from samples"
             ) from None
-        z = q.rsample((bound.num_samples,))
+        z = reparameterized_draws(self, bound, posterior, q)
         log_likelihood = model.log_likelihood(batch.x, z, batch.observed)
         reconstruction = log_likelihood[0] if bound.num_samples == 1 else log_likelihood.mean(0)
         kl = terms.sum(-1)
@@ -134,7 +142,19 @@ class PathwiseClosedFormKl:
         return Surrogate(loss, reconstruction - kl, reconstruction, kl)
 
 
-def _refuse_constants(estimator: object, bound: Bound, posterior: Posterior, z: Tensor) -> None:
+def reparameterized_draws(
+    estimator: object, bound: Bound, posterior: Posterior, q: Distribution
+) -> Tensor:
+    """As many as the bound asks for, [samples, batch, *latent]; refuse a q that has none."""
+    try:
+        z = q.rsample(torch.Size((bound.num_samples,)))
+    except NotImplementedError:
+        _refuse(estimator, bound, posterior)
+    refuse_constants(estimator, bound, posterior, z)
+    return z
+
+
+def refuse_constants(estimator: object, bound: Bound, posterior: Posterior, z: Tensor) -> None:
     """Refuse draws without gradient of a posterior that said it had them: a discrete one, say."""
     if not isinstance(posterior, ParametricPosterior) or not torch.is_grad_enabled():
         return
@@ -142,14 +162,22 @@ def _refuse_constants(estimator: object, bound: Bound, posterior: Posterior, z: 
         _refuse(estimator, bound, posterior)
 
 
-def check_maximised(estimator: object, bound: Bound) -> None:
+def check_maximised(estimator: object, bound: Bound, posterior: Posterior) -> None:
     """Refuse upper bounds: to maximise one is to maximise what log p(x) is at most."""
     if bound.kind == "upper_bound":
+        hint = (
+            "an upper bound is minimised over q alone: "
+            f"Variational(ImportanceWeighted({bound.num_samples}), TwoBounds({bound}))"
+        )
+        if not posterior.reparameterized:
+            hint = (
+                f"use ImportanceWeighted({bound.num_samples}): upper bounds train posteriors with "
+                "reparameterised draws alone"
+            )
         raise IncompatibleChoices(
             f"{type(estimator).__name__} maximises a bound over the model and the posterior, got "
             f"the upper bound {bound}",
-            hint="an upper bound is minimised over q alone: "
-            f"Variational(ImportanceWeighted({bound.num_samples}), TwoBounds({bound}))",
+            hint=hint,
         )
 
 

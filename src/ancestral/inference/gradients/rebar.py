@@ -64,7 +64,10 @@ class Rebar(nn.Module):
     def __init__(self, temperature: float = 0.5, strength: float = 1.0) -> None:
         super().__init__()
         if not 0 < temperature < float("inf"):
-            raise OptionError(f"expected a temperature above 0, got {temperature}")
+            raise OptionError(
+                f"expected a temperature above 0, got {temperature}",
+                hint="0.5 is usual; the lower, the closer to discrete values and the noisier",
+            )
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.strength = nn.Parameter(torch.tensor(float(strength)))
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from ancestral.core import OptionError
+from ancestral.core import IncompatibleChoices, OptionError
+from ancestral.inference.bounds import Bound
 from ancestral.inference.gradients.rebar import Rebar
+from ancestral.inference.posteriors import DiscretePosterior, Posterior
+from ancestral.models import LatentVariableModel
 
 __all__ = ["Relax"]
 
@@ -47,14 +51,32 @@ class Relax(Rebar):
             raise OptionError(
                 f"expected sizes of at least 1, got {list(sizes)} and hidden_size {hidden_size}"
             )
+        self.sizes = tuple(sizes)
         self.networks = nn.ModuleList(_zero_network(2 * size, hidden_size) for size in sizes)
+
+    def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
+        """Refuse what `Rebar` does, and layers of other sizes."""
+        super().check(bound, model, posterior)
+        if isinstance(posterior, DiscretePosterior):
+            sizes = tuple(head.event_shape[0] for head in posterior.heads)
+            if sizes != self.sizes:
+                self._refuse(f"layers of {sizes}")
 
     def control(self, layer: int, noisy: Tensor, relaxed_value: Tensor, logits: Tensor) -> Tensor:
         """REBAR's and the network's, [samples, batch]."""
+        if layer >= len(self.sizes) or logits.shape[-1] != self.sizes[layer]:
+            self._refuse(f"layer {layer + 1} of {logits.shape[-1]} variables")
         # squashed: a single draw far out would rule the network's gradient
         given = torch.cat((noisy.sigmoid(), logits.detach().sigmoid()), -1)
         free = self.networks[layer](given - 0.5).squeeze(-1)
         return super().control(layer, noisy, relaxed_value, logits) + free
+
+    def _refuse(self, found: str) -> NoReturn:
+        raise IncompatibleChoices(
+            f"expected a posterior with layers of {self.sizes} variables, for which Relax has its "
+            f"networks, got {found}",
+            hint="give Relax the sizes of the posterior's layers, that nearest the data first",
+        )
 
 
 def _zero_network(input_size: int, hidden_size: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.inference.bounds import Bound, Elbo, ImportanceWeighted, Renyi, reported
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
-from ancestral.inference.gradients.pathwise import check_reparameterized
+from ancestral.inference.gradients.pathwise import check_reparameterized, refuse_constants
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
 
@@ -58,6 +58,7 @@ class SampledIndex:
                 hint="use PathwiseClosedFormKl with the Elbo, or no free bits",
             )
         z, log_q = posterior.draw(model, batch, bound.num_samples)
+        refuse_constants(self, bound, posterior, z)
         with torch.no_grad():
             reconstruction = model.log_likelihood(batch.x, z, batch.observed)
             log_ratio = model.log_prior(z) - log_q
@@ -78,12 +79,17 @@ class SampledIndex:
 
 def _drawn(bound: Bound, log_w: Tensor) -> Tensor:
     """Index of one sample for each datum, [1, batch]."""
-    power = {Elbo: 0.0, ImportanceWeighted: 1.0}.get(type(bound))
-    if power is None:
+    if isinstance(bound, Elbo | ImportanceWeighted):
+        power = 0.0 if isinstance(bound, Elbo) else 1.0
+    else:
         assert isinstance(bound, Renyi)
-        power = 1 - bound.alpha
+        power = bound.power
     if power == float("inf"):
         return log_w.argmax(0, keepdim=True)
     if power == float("-inf"):
         return log_w.argmin(0, keepdim=True)
-    return (power * log_w).softmax(0).T.multinomial(1).T
+    # by Gumbel noise rather than by probabilities, which diverged weights (NaN) have not: so these
+    # are drawn, and whoever watches the loss sees them
+    noise = torch.empty_like(log_w).exponential_().clamp_min(torch.finfo(log_w.dtype).tiny)
+    log_probability = power * log_w if power else torch.where(log_w.isnan(), log_w, 0.0)
+    return (log_probability - noise.log()).argmax(0, keepdim=True)

@@ -18,6 +18,7 @@ from ancestral.inference.gradients.control_variates import (
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.gradients.log_weights import (
     LogWeights,
+    check_log_density,
     constant_draws,
     refuse_free_nats,
 )
@@ -97,28 +98,35 @@ class ScoreFunction(nn.Module):
         self.signals = signals or WholeSignal()
 
     def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
-        """Refuse upper bounds, and signals by layer where there are no layers to match."""
-        check_maximised(self, bound)
-        self.control_variate.check(bound)
-        if isinstance(self.signals, WholeSignal):
-            return
+        """Refuse upper bounds, posteriors without a score, and layers that do not match."""
+        check_maximised(self, bound, posterior)
+        check_log_density(self, bound, posterior)
+        num_signals = 1
+        if isinstance(self.signals, LayerSignals):
+            num_signals = self._num_layers(bound, model, posterior)
+        self.control_variate.check(bound, num_signals)
+        if self.normalization is not None:
+            self.normalization.check(num_signals)
+
+    def _num_layers(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> int:
+        """Of z, where the signals are told apart."""
         if not isinstance(bound, Elbo):
             raise IncompatibleChoices(
                 f"LayerSignals take the Elbo apart, got {bound}",
                 hint="use ScoreFunction(..., signals=WholeSignal()), or the Elbo",
             )
         prior = model.prior
-        matches = (
+        if (
             isinstance(posterior, DiscretePosterior)
             and isinstance(prior, LayeredPrior)
             and prior.sizes == tuple(head.event_shape[0] for head in posterior.heads)
+        ):
+            return len(posterior.heads)
+        raise IncompatibleChoices(
+            "LayerSignals need a DiscretePosterior and a LayeredPrior of the same layers, got "
+            f"{type(posterior).__name__} and {type(prior).__name__}",
+            hint="use ScoreFunction(..., signals=WholeSignal())",
         )
-        if not matches:
-            raise IncompatibleChoices(
-                "LayerSignals need a DiscretePosterior and a LayeredPrior of the same layers, got "
-                f"{type(posterior).__name__} and {type(prior).__name__}",
-                hint="use ScoreFunction(..., signals=WholeSignal())",
-            )
 
     def surrogate(
         self,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.inference.bounds import Bound, Elbo
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.gradients.log_weights import LogWeights, refuse_free_nats
 from ancestral.inference.gradients.path_only import check_parametric, log_prob_along_path
-from ancestral.inference.gradients.pathwise import check_reparameterized
+from ancestral.inference.gradients.pathwise import check_reparameterized, reparameterized_draws
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
@@ -63,6 +61,6 @@ class StickTheLanding:
         assert isinstance(posterior, ParametricPosterior)  # `check` has seen to it
         refuse_free_nats(self, penalty)
         q = posterior.distribution(model, batch)
-        z = q.rsample(torch.Size((bound.num_samples,)))
+        z = reparameterized_draws(self, bound, posterior, q)
         terms = LogWeights.of(model, batch, z, log_prob_along_path(q, z))
         return terms.surrogate(bound, -bound(terms.weighted(penalty)).mean())

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ancestral.core import Batch, IncompatibleChoices, frozen
+from ancestral.core import Batch, IncompatibleChoices, frozen, seeded
+from ancestral.core.freezing import evaluation_mode
 from ancestral.inference.bounds import Bound, Miwae, reported
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
-from ancestral.inference.gradients.pathwise import check_maximised, check_reparameterized
+from ancestral.inference.gradients.pathwise import (
+    check_maximised,
+    check_reparameterized,
+    refuse_constants,
+)
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
 
@@ -50,8 +55,7 @@ class TwoBounds:
     posterior_bound: Bound = field(default_factory=Miwae)
 
     def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
-        """Refuse bounds of different numbers of samples, and an upper one for the model."""
-        del model
+        """Refuse numbers of samples that differ, upper bounds for p, and weights of both."""
         check_reparameterized(self, bound, posterior)
         if bound.num_samples != self.posterior_bound.num_samples:
             raise IncompatibleChoices(
@@ -59,7 +63,14 @@ class TwoBounds:
                 f"and {self.posterior_bound} for the posterior",
                 hint=f"give the model's bound {self.posterior_bound.num_samples} samples",
             )
-        check_maximised(self, bound)
+        check_maximised(self, bound, posterior)
+        if _share_weights(model, posterior):
+            raise IncompatibleChoices(
+                "two bounds need a model and a posterior without common weights, which would "
+                f"belong to both, got {type(model.prior).__name__} and "
+                f"{type(posterior).__name__}",
+                hint="use Pathwise(), or a prior of its own, such as MixturePrior",
+            )
 
     def surrogate(
         self,
@@ -77,6 +88,7 @@ class TwoBounds:
             )
         with frozen(model):
             z, log_q = posterior.draw(model, batch, bound.num_samples)
+        refuse_constants(self, bound, posterior, z)
         leaf = z.detach()
         if torch.is_grad_enabled():
             leaf = leaf.requires_grad_()
@@ -106,6 +118,19 @@ class TwoBounds:
         model_part = (for_model * log_w).sum()
         posterior_part = (slope * z).sum() - (for_posterior * log_q).sum()
         return -(model_part + posterior_part)
+
+
+def _share_weights(model: LatentVariableModel, posterior: Posterior) -> bool:
+    """Whether the model holds weights of q, or its prior follows some that it does not hold."""
+    of_posterior = {id(p) for p in posterior.parameters()}
+    if any(id(p) in of_posterior for p in model.parameters()):
+        return True
+    if not of_posterior:
+        return False
+    with seeded(0), evaluation_mode(model), frozen(model, keep=posterior):
+        prior = model.prior()
+        with torch.enable_grad():
+            return model.log_prior(prior.sample(torch.Size((1,)))).requires_grad
 
 
 def _coefficients(bound: Bound, log_w: Tensor) -> Tensor:

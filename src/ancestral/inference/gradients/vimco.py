@@ -16,6 +16,7 @@ from ancestral.inference.gradients.control_variates import (
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.gradients.log_weights import (
     LogWeights,
+    check_log_density,
     constant_draws,
     refuse_free_nats,
 )
@@ -53,8 +54,8 @@ class Vimco:
     imputed: Imputation = field(default_factory=GeometricMean)
 
     def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
-        """Refuse other bounds, and a single sample."""
-        del model, posterior
+        """Refuse other bounds, a single sample, and posteriors without a score."""
+        del model
         if not isinstance(bound, ImportanceWeighted):
             raise IncompatibleChoices(
                 f"Vimco is made for the ImportanceWeighted bound, got {bound}",
@@ -65,6 +66,7 @@ class Vimco:
                 f"Vimco compares each sample with the others, got a single one in {bound}",
                 hint="take num_samples = 2 or more, or ScoreFunction(RunningMean())",
             )
+        check_log_density(self, bound, posterior)
 
     def surrogate(
         self,

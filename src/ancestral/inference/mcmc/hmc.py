@@ -23,11 +23,15 @@ class Transition(NamedTuple, Generic[P]):
         point: the proposal where it was accepted, else the start.
         acceptance: [...], probability with which the proposal was to be accepted.
         accepted: [...] bool.
+        alignment: [...], cosine between the momentum before and after, where there is one: on
+            average cos(t) after a time t in a density of unit scales, which is 0 after a quarter
+            of a period, where the end is independent of the start.
     """
 
     point: P
     acceptance: Tensor
     accepted: Tensor
+    alignment: Tensor | None = None
 
 
 def hmc(
@@ -63,7 +67,9 @@ def hmc(
 
     end = leapfrog(gradient, Phase(start.z, momentum), step_size, num_steps).momentum
     kinetic = 0.5 * (momentum.square() - end.square()).sum(-1)
-    return accept(start, at[0], kinetic)
+    moved = accept(start, at[0], kinetic)
+    alignment = torch.cosine_similarity(momentum, end, dim=-1).nan_to_num(0.0)
+    return moved._replace(alignment=alignment)
 
 
 def langevin(evaluate: Callable[[Tensor], P], start: P, step_size: Tensor) -> Transition[P]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from ancestral.inference.mcmc.hmc import Transition, accept
 from ancestral.inference.mcmc.target import LogDensity, Point, force
@@ -17,6 +18,10 @@ __all__ = ["L2hmcKernel", "jump_loss"]
 
 _MAX_LOG_LIMIT = 3.0  # of S and Q, which stand in exponents
 _LEAST_JUMP = 1e-4  # in squared units: rejected proposals cost 10,000 and not infinity
+_FARTHEST_JUMP = 1e3  # in units: a proposal beyond it has diverged
+_LARGEST_KICK = 100.0  # of a momentum N(0, I) by the force, in half a step
+_LARGEST_EXPONENT = 2.0  # of the change of a scale in one update
+_LARGEST_SLOPE = 1e3  # of the loss in a chain's state, on the way back through a trajectory
 
 
 class Move(NamedTuple):
@@ -51,6 +56,11 @@ class L2hmcKernel(nn.Module):
     reversible, neither is alone. With networks of zeros, as they are at first, this is
     Hamiltonian Monte Carlo.
 
+    So that stiff densities do no harm, a force that would change the momentum by more than 100 in
+    half a step is shortened, and eps S and eps Q stay below 2: the moves can be taken back as
+    before. On the way back through a trajectory gradients are cut, which in chaos grow without
+    bound and mean nothing.
+
     Args:
         num_dims: L.
         num_steps: M, steps of a transition; the cost is twice that of M + 1 gradients and 4 M
@@ -78,12 +88,14 @@ class L2hmcKernel(nn.Module):
 
     def propose(self, gradient: Callable[[Tensor], Tensor], z: Tensor, momentum: Tensor) -> Move:
         """All steps forward; `gradient` is that of log f, [..., L] -> [..., L]."""
+        gradient = self._bounded(gradient)
         move = Move(z, momentum, gradient(z), torch.zeros_like(z[..., 0]))
         for step in range(self.num_steps):
             mask = self.masks[step]
             move = self._push(move, step)
             move = self._drift(move, step, mask)
             move = self._drift(move, step, 1 - mask)
+            move = _tamed(move)
             move = self._push(move._replace(gradient=gradient(move.z)), step)
         return move
 
@@ -91,12 +103,14 @@ class L2hmcKernel(nn.Module):
         self, gradient: Callable[[Tensor], Tensor], z: Tensor, momentum: Tensor
     ) -> Move:
         """All steps backward: the inverse of `propose`."""
+        gradient = self._bounded(gradient)
         move = Move(z, momentum, gradient(z), torch.zeros_like(z[..., 0]))
         for step in reversed(range(self.num_steps)):
             mask = self.masks[step]
             move = self._pull(move, step)
             move = self._return(move, step, 1 - mask)
             move = self._return(move, step, mask)
+            move = _tamed(move)
             move = self._pull(move._replace(gradient=gradient(move.z)), step)
         return move
 
@@ -131,39 +145,54 @@ class L2hmcKernel(nn.Module):
     def _step_size(self) -> Tensor:
         return self.log_step_size.exp()
 
+    def _bounded(self, gradient: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """Forces shortened to kicks of at most 100; none where there is no finite one."""
+        largest = 2 * _LARGEST_KICK / self._step_size
+
+        def bounded(z: Tensor) -> Tensor:
+            found = gradient(z)
+            found = torch.where(found.isfinite().all(-1, keepdim=True), found, 0.0)
+            return found / (found / largest).abs().amax(-1, keepdim=True).clamp_min(1.0)
+
+        return bounded
+
     def _push(self, move: Move, step: int) -> Move:
         """Half a step of the momentum."""
-        half = 0.5 * self._step_size
-        scale, rate, shift = self.for_momentum(move.z, move.gradient, self._time(step))
-        change = half * (move.gradient * (2 * half * rate).exp() - shift)
-        momentum = move.momentum * (half * scale).exp() + change
-        return move._replace(momentum=momentum, log_det=move.log_det + half * scale.sum(-1))
+        scale, change = self._kick(move, step)
+        momentum = move.momentum * scale.exp() + change
+        return move._replace(momentum=momentum, log_det=move.log_det + scale.sum(-1))
 
     def _pull(self, move: Move, step: int) -> Move:
         """`_push`, taken back."""
-        half = 0.5 * self._step_size
-        scale, rate, shift = self.for_momentum(move.z, move.gradient, self._time(step))
-        change = half * (move.gradient * (2 * half * rate).exp() - shift)
-        momentum = (move.momentum - change) * (-half * scale).exp()
-        return move._replace(momentum=momentum, log_det=move.log_det - half * scale.sum(-1))
+        scale, change = self._kick(move, step)
+        momentum = (move.momentum - change) * (-scale).exp()
+        return move._replace(momentum=momentum, log_det=move.log_det - scale.sum(-1))
+
+    def _kick(self, move: Move, step: int) -> tuple[Tensor, Tensor]:
+        """Log-scale and change of the momentum in half a step."""
+        size = self._step_size
+        scale, rate, shift = self.for_momentum(move.z, move.gradient, self._time(step), size)
+        return 0.5 * scale, 0.5 * size * (move.gradient * rate.exp() - shift)
 
     def _drift(self, move: Move, step: int, mask: Tensor) -> Move:
         """A step of the coordinates where the mask is 1."""
-        size = self._step_size
         kept = (1 - mask) * move.z
-        scale, rate, shift = self.for_position(kept, move.momentum, self._time(step))
-        change = size * (move.momentum * (size * rate).exp() + shift)
-        z = kept + mask * (move.z * (size * scale).exp() + change)
-        return move._replace(z=z, log_det=move.log_det + size * (mask * scale).sum(-1))
+        scale, change = self._shift(kept, move, step)
+        z = kept + mask * (move.z * scale.exp() + change)
+        return move._replace(z=z, log_det=move.log_det + (mask * scale).sum(-1))
 
     def _return(self, move: Move, step: int, mask: Tensor) -> Move:
         """`_drift`, taken back."""
-        size = self._step_size
         kept = (1 - mask) * move.z
-        scale, rate, shift = self.for_position(kept, move.momentum, self._time(step))
-        change = size * (move.momentum * (size * rate).exp() + shift)
-        z = kept + mask * (move.z - change) * (-size * scale).exp()
-        return move._replace(z=z, log_det=move.log_det - size * (mask * scale).sum(-1))
+        scale, change = self._shift(kept, move, step)
+        z = kept + mask * (move.z - change) * (-scale).exp()
+        return move._replace(z=z, log_det=move.log_det - (mask * scale).sum(-1))
+
+    def _shift(self, kept: Tensor, move: Move, step: int) -> tuple[Tensor, Tensor]:
+        """Log-scale and change of the coordinates that are not kept."""
+        size = self._step_size
+        scale, rate, shift = self.for_position(kept, move.momentum, self._time(step), size)
+        return scale, size * (move.momentum * rate.exp() + shift)
 
     def _time(self, step: int) -> Tensor:
         angle = 2 * math.pi * step / self.num_steps
@@ -182,7 +211,7 @@ def _either(first: Tensor, one: Move, two: Move) -> Move:
 
 
 class _Changes(nn.Module):
-    """Two vectors and a time -> log-scale S, log-rate Q and shift T, [..., L] each; 0 at first."""
+    """Two vectors, a time and a step size eps -> eps S, eps Q and T, [..., L] each; 0 at first."""
 
     def __init__(self, num_dims: int, hidden_size: int) -> None:
         super().__init__()
@@ -193,15 +222,41 @@ class _Changes(nn.Module):
         nn.init.zeros_(self.outputs.bias)
         self.limits = nn.Parameter(torch.zeros(2, num_dims))  # log of the largest |S| and |Q|
 
-    def forward(self, one: Tensor, two: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[..., L], [..., L], [2] -> three of [..., L]."""
+    def forward(
+        self, one: Tensor, two: Tensor, time: Tensor, size: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """[..., L], [..., L], [2], [] -> three of [..., L]."""
         # far from the chains' home a gradient may be huge: its logarithm tells enough
         two = two.sign() * two.abs().log1p()
         x = torch.cat((one, two, time.expand(*one.shape[:-1], 2)), -1)
         h = F.silu(self.hidden(F.silu(self.inputs(x))))
         scale, rate, shift = self.outputs(h).chunk(3, -1)
         limits = self.limits.clamp(-_MAX_LOG_LIMIT, _MAX_LOG_LIMIT).exp()
+        limits = (size * limits).clamp_max(_LARGEST_EXPONENT)
         return limits[0] * scale.tanh(), limits[1] * rate.tanh(), shift
+
+
+class _Tamed(torch.autograd.Function):
+    """The identity, behind which gradients of chains [..., L] are finite and not too large."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        del ctx
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:  # pyright: ignore
+        del ctx
+        finite = gradient.isfinite().all(-1, keepdim=True)
+        gradient = torch.where(finite, gradient, 0.0)
+        largest = gradient.abs().amax(-1, keepdim=True)
+        return gradient / (largest / _LARGEST_SLOPE).clamp_min(1.0)
+
+
+def _tamed(move: Move) -> Move:
+    z: Tensor = _Tamed.apply(move.z)  # pyright: ignore
+    momentum: Tensor = _Tamed.apply(move.momentum)  # pyright: ignore
+    return move._replace(z=z, momentum=momentum)
 
 
 def jump_loss(start: Tensor, move: Move, acceptance: Tensor, scale: Tensor | float) -> Tensor:
@@ -223,8 +278,9 @@ def jump_loss(start: Tensor, move: Move, acceptance: Tensor, scale: Tensor | flo
     References:
         | Levy et al. (2018), equation 8
     """
-    unit = torch.as_tensor(scale, dtype=start.dtype, device=start.device).square()
-    # at a divergence the jump says nothing, and its gradient would be NaN
-    jump = torch.where(move.z.isfinite().all(-1, keepdim=True), move.z - start, 0.0)
-    distance = jump.square().sum(-1) * acceptance / unit
+    unit = torch.as_tensor(scale, dtype=start.dtype, device=start.device).unsqueeze(-1)
+    jump = (move.z - start) / unit
+    # of a divergence the jump says nothing, and its square may be infinite
+    near = jump.detach().abs().amax(-1, keepdim=True) < _FARTHEST_JUMP
+    distance = torch.where(near, jump, 0.0).square().sum(-1) * acceptance
     return 1 / (distance + _LEAST_JUMP) - distance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ancestral.core import OptionError
@@ -14,6 +15,10 @@ __all__ = ["StepSizeRule"]
 @dataclass(frozen=True)
 class StepSizeRule:
     r"""log s += gain (acceptance - target): longer steps where too many are accepted.
+
+    Given the alignment of momenta, the change is gain min(acceptance - target, alignment):
+    no longer than trajectories of a quarter of a period. Beyond it they come back: after half a
+    period, distances from the mode are what they were, and so is log f.
 
     The rate does not fall to zero, since the density changes along an annealing path. A chain
     whose step size follows its own past no longer leaves its density invariant: let some chains
@@ -49,7 +54,11 @@ class StepSizeRule:
                 f"{self.target}, {self.gain}, {self.smallest}, {self.largest}"
             )
 
-    def updated(self, step_size: Tensor, acceptance: Tensor) -> Tensor:
-        """The step sizes after some acceptances, of the same shape."""
-        factor = (self.gain * (acceptance - self.target)).exp()
-        return (step_size * factor).clamp(self.smallest, self.largest)
+    def updated(
+        self, step_size: Tensor, acceptance: Tensor, alignment: Tensor | None = None
+    ) -> Tensor:
+        """The step sizes after some transitions, of the same shape."""
+        change = acceptance - self.target
+        if alignment is not None:
+            change = torch.minimum(change, alignment)
+        return (step_size * (self.gain * change).exp()).clamp(self.smallest, self.largest)

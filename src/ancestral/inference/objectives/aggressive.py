@@ -92,7 +92,8 @@ class Aggressive:
                 "expected 1 <= check_every <= max_inner <= window, got "
                 f"{self.check_every}, {self.max_inner}, {self.window}"
             )
-        if self.objective.companion is not None:
+        companion = self.objective.companion
+        if companion is not None and companion.state_dict():
             raise IncompatibleChoices(
                 "aggressive training keeps its own state along, got a gradient estimator that "
                 f"learns: {type(self.objective.gradient).__name__}",
@@ -132,7 +133,7 @@ class Aggressive:
                 loss = self.objective(model, posterior, batch, step)
             self._took_model_step(minibatch_information(model, posterior, batch))
         else:
-            with frozen(model):
+            with frozen(model, keep=posterior):  # p and q may share an encoder
                 loss = self.objective(model, posterior, batch, step)
             self.pace.inner += 1
             self.pace.bound_sum += loss.terms[self.target].to(self.pace.bound_sum.dtype)

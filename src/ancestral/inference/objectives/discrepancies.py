@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
 from ancestral.core import Batch, IncompatibleChoices, OptionError
 from ancestral.distributions import Discrepancy, MaximumMeanDiscrepancy
 from ancestral.inference.objectives.objective import Loss
-from ancestral.inference.objectives.terms import check_latent, elbo_terms
+from ancestral.inference.objectives.terms import (
+    check_kl_weight,
+    check_latent,
+    check_prior_is_trained,
+    elbo_terms,
+    prior_draws,
+)
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
 
@@ -44,7 +50,8 @@ class InfoVae:
     target: str = "objective"
 
     def __post_init__(self) -> None:
-        if not (self.alpha <= 1 and self.alpha + self.prior_weight >= 1):
+        in_range = self.alpha <= 1 and 1 <= self.alpha + self.prior_weight < float("inf")
+        if not (in_range and math.isfinite(self.alpha)):
             raise OptionError(
                 "expected alpha of at most 1 and prior_weight of at least 1 - alpha, got "
                 f"{self.alpha} and {self.prior_weight}",
@@ -65,6 +72,9 @@ class InfoVae:
                 "InfoVae has KL(q || p), which a deterministic encoder does not have",
                 hint="train it with Wasserstein()",
             )
+        check_kl_weight(posterior, "InfoVae")
+        assert isinstance(model, LatentVariableModel)
+        check_prior_is_trained(self, model)
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batch: Batch, step: int
@@ -120,8 +130,12 @@ class Wasserstein:
         return
 
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
-        """Refuse models without latent variables, and draws without gradient."""
+        """Refuse models without latent variables, and draws without gradient, of q or p."""
         check_latent(self, model, posterior)
+        assert isinstance(model, LatentVariableModel)
+        assert posterior is not None
+        check_kl_weight(posterior, "Wasserstein")
+        check_prior_is_trained(self, model)
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batch: Batch, step: int
@@ -150,8 +164,6 @@ class Wasserstein:
 
 def _from_prior(discrepancy: Discrepancy, model: LatentVariableModel, z: Tensor) -> Tensor:
     """Distance of the codes [batch, latent] from as many draws of the prior."""
-    if len(z) == 1:
-        z = z.expand(2, -1)  # the last row of an epoch, alone in its batch
-    with torch.no_grad():
-        prior = model.sample_latents(len(z))
-    return discrepancy(z, prior)
+    if len(z) == 1:  # the last row of an epoch, alone in its batch, has no distances within it
+        return z.sum() * 0.0
+    return discrepancy(z, prior_draws(model, len(z)))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ancestral.core import Batch, DataDependent, IncompatibleChoices
 from ancestral.distributions import GaussianKernel, Kernel, mmd_squared, squared_distances
 from ancestral.inference.objectives.objective import Loss
+from ancestral.inference.objectives.terms import check_prior_is_trained, prior_draws
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel, NetworkConditional
 
@@ -96,6 +97,7 @@ class SampleMatching:
                 f"comparing samples trains no posterior, got {type(posterior).__name__}",
                 hint="leave it out, or train a bound: Variational()",
             )
+        check_prior_is_trained(self, model)
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batch: Batch, step: int
@@ -103,11 +105,17 @@ class SampleMatching:
         """The squared discrepancy from as many samples."""
         del posterior, step
         assert isinstance(model, LatentVariableModel)
+        if batch.observed is not None and not bool(batch.observed.all()):
+            raise IncompatibleChoices(
+                "comparing samples with data needs complete rows, got missing cells",
+                hint="fill the gaps first, or train a bound: Variational()",
+            )
         data = self.rows(batch.x)
-        if len(data) == 1:
-            data = data.expand(2, -1)  # the last row of an epoch, alone in its batch
-        samples = self.rows(_draws(model, len(data)))
-        discrepancy = mmd_squared(data, samples, self.kernel)
+        samples = self.rows(_draws(model, max(len(data), 2)))
+        if len(data) == 1:  # the last row of an epoch, alone in its batch, has no distances within
+            discrepancy = samples.sum() * 0.0
+        else:
+            discrepancy = mmd_squared(data, samples, self.kernel)
         return Loss(discrepancy, {"objective": -discrepancy.detach()})
 
     def announcements(self, num_steps: int, steps_per_epoch: int) -> list[str]:
@@ -121,7 +129,7 @@ class SampleMatching:
 
 def _draws(model: LatentVariableModel, num_rows: int) -> Tensor:
     """Samples that pass gradients to the likelihood, [num_rows, *x]."""
-    z = model.sample_latents(num_rows)
+    z = prior_draws(model, num_rows)
     likelihood = model.likelihood
     assert isinstance(likelihood, NetworkConditional)  # `check` has seen to it
     return likelihood.sample(z) if likelihood.head.reparameterized else likelihood.mean(z)

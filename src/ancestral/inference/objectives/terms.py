@@ -12,7 +12,15 @@ from ancestral.distributions import kl_terms
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
-__all__ = ["ElboTerms", "check_latent", "elbo_terms"]
+__all__ = [
+    "ElboTerms",
+    "check_density",
+    "check_kl_weight",
+    "check_latent",
+    "check_prior_is_trained",
+    "elbo_terms",
+    "prior_draws",
+]
 
 
 class ElboTerms(NamedTuple):
@@ -22,11 +30,13 @@ class ElboTerms(NamedTuple):
         z: [samples, batch, latent], draws from q.
         reconstruction: [batch], E_q log p(x | z) in nats.
         kl: [batch], KL(q || p) in nats: in closed form where there is one.
+        kl_is_exact: whether there is.
     """
 
     z: Tensor
     reconstruction: Tensor
     kl: Tensor
+    kl_is_exact: bool
 
     def logged(self) -> dict[str, Tensor]:
         """The true terms, as every variational objective reports them."""
@@ -39,11 +49,20 @@ def elbo_terms(
 ) -> ElboTerms:
     """Draw z, decode it, and measure q against the prior."""
     z, kl = _with_closed_kl(model, posterior, batch, num_samples)
+    kl_is_exact = kl is not None
     if kl is None:
         z, log_q = posterior.draw(model, batch, num_samples)
         kl = (log_q - model.log_prior(z)).mean(0)
     assert z is not None
-    return ElboTerms(z, model.log_likelihood(batch.x, z, batch.observed).mean(0), kl)
+    reconstruction = model.log_likelihood(batch.x, z, batch.observed).mean(0)
+    return ElboTerms(z, reconstruction, kl, kl_is_exact)
+
+
+def prior_draws(model: LatentVariableModel, num_draws: int) -> Tensor:
+    """Draws from p(z), [num_draws, *latent], that pass gradients to it where its family can."""
+    prior = model.prior()
+    shape = torch.Size((num_draws,))
+    return prior.rsample(shape) if prior.has_rsample else prior.sample(shape)
 
 
 def check_latent(objective: object, model: nn.Module, posterior: Posterior | None) -> None:
@@ -59,6 +78,44 @@ def check_latent(objective: object, model: nn.Module, posterior: Posterior | Non
         raise IncompatibleChoices(
             f"{name} needs draws that pass gradients, got {type(posterior).__name__}",
             hint="use Variational with a score-function estimator for such posteriors",
+        )
+
+
+def check_density(objective: object, posterior: Posterior) -> None:
+    """Refuse deterministic encoders, for which there is no bound."""
+    if not posterior.has_density:
+        raise IncompatibleChoices(
+            f"{type(objective).__name__} needs log q(z | x), which {type(posterior).__name__} "
+            "does not have",
+            hint="take an encoder with a density, such as a diagonal Gaussian, or train it with "
+            "Wasserstein()",
+        )
+
+
+def check_kl_weight(posterior: Posterior, what: str) -> None:
+    """Refuse posteriors whose log q holds the likelihood, with which there is no KL to weigh.
+
+    Args:
+        posterior: q.
+        what: would weigh the KL.
+    """
+    if posterior.log_q_kind == "likelihood":
+        raise IncompatibleChoices(
+            f"{what} needs a KL that is apart from the likelihood, and the log q of "
+            f"{type(posterior).__name__} has log p(x | z) in it",
+            hint="train it with Variational(Elbo(), Pathwise()), without warm-up and free bits; "
+            "or weigh the KL of the posterior that proposes its draws",
+        )
+
+
+def check_prior_is_trained(objective: object, model: LatentVariableModel) -> None:
+    """Refuse priors with weights that draws pass no gradient to."""
+    if any(p.requires_grad for p in model.prior.parameters()) and not model.prior().has_rsample:
+        raise IncompatibleChoices(
+            f"{type(objective).__name__} compares draws of the prior, through which the weights "
+            f"of {type(model.prior).__name__} get no gradient",
+            hint="take a prior without weights or with reparameterised draws, such as a "
+            "Gaussian; or freeze it: model.prior.requires_grad_(False)",
         )
 
 

@@ -15,6 +15,7 @@ from ancestral.inference.gradients import (
     PathwiseClosedFormKl,
 )
 from ancestral.inference.objectives.objective import Loss
+from ancestral.inference.objectives.terms import check_density, check_kl_weight
 from ancestral.inference.objectives.warm_up import WarmUp
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
@@ -44,7 +45,7 @@ class Variational:
     free_nats: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.free_nats < 0:
+        if not 0 <= self.free_nats < float("inf"):
             raise OptionError(f"expected free_nats >= 0, got {self.free_nats}")
 
     @property
@@ -65,6 +66,11 @@ class Variational:
                 f"{type(model).__name__} and {type(posterior).__name__}",
                 hint="models with an exact likelihood train with MaximumLikelihood()",
             )
+        check_density(self, posterior)
+        if self.warm_up.changes_weight:
+            check_kl_weight(posterior, "a warm-up")
+        if self.free_nats:
+            check_kl_weight(posterior, "a number of free nats")
         self.gradient.check(self.bound, model, posterior)
         by_samples = isinstance(self.gradient, Pathwise) and isinstance(self.bound, Elbo)
         if (

@@ -27,6 +27,11 @@ class WarmUp:
                 f"expected num_steps >= 0 and 0 <= start <= 1, got {self.num_steps}, {self.start}"
             )
 
+    @property
+    def changes_weight(self) -> bool:
+        """Whether any step has another weight than 1."""
+        return self.num_steps > 0 and self.start < 1
+
     def weight(self, step: int) -> float:
         """KL weight at a step.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import torch
 from torch import nn
@@ -11,9 +12,14 @@ from ancestral.core import Batch, IncompatibleChoices, OptionError
 from ancestral.inference.bounds import Elbo
 from ancestral.inference.gradients import GradientEstimator, KlPenalty, PathwiseClosedFormKl
 from ancestral.inference.objectives.objective import Loss
-from ancestral.inference.objectives.terms import check_latent, elbo_terms
+from ancestral.inference.objectives.terms import (
+    check_density,
+    check_kl_weight,
+    check_latent,
+    elbo_terms,
+)
 from ancestral.inference.objectives.warm_up import WarmUp
-from ancestral.inference.posteriors import Posterior
+from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
 __all__ = ["Capacity", "WeightedKl"]
@@ -53,6 +59,8 @@ class WeightedKl:
                 f"expected beta of at least 0, got {self.beta}",
                 hint="1 is the ELBO; more keeps fewer latent variables in use",
             )
+        if self.num_samples < 1:
+            raise OptionError(f"expected num_samples >= 1, got {self.num_samples}")
 
     @property
     def companion(self) -> nn.Module | None:
@@ -64,6 +72,9 @@ class WeightedKl:
         if not isinstance(model, LatentVariableModel) or posterior is None:
             check_latent(self, model, posterior)
             return
+        check_density(self, posterior)
+        if self.beta != 1 or self.warm_up.changes_weight:
+            check_kl_weight(posterior, "a weight of the KL")
         self.gradient.check(Elbo(self.num_samples), model, posterior)
 
     def __call__(
@@ -99,7 +110,7 @@ class Capacity:
 
     C rises linearly from 0 to `capacity` over the first steps. The logged `objective` always has
     the last C, so that epochs can be compared; `bound`, `reconstruction` and `kl` are the true
-    ones.
+    ones. The KL needs a closed form: of an estimate the mean distance from C is that of its noise.
 
     Args:
         capacity: C at the end, nats for each datum.
@@ -116,7 +127,8 @@ class Capacity:
     target: str = "objective"
 
     def __post_init__(self) -> None:
-        if min(self.capacity, self.num_steps, self.strength) < 0:
+        numbers = (self.capacity, self.num_steps, self.strength)
+        if not all(0 <= number < float("inf") for number in numbers):
             raise OptionError(
                 "expected a capacity, a number of steps and a strength of at least 0, got "
                 f"{self.capacity}, {self.num_steps}, {self.strength}"
@@ -128,7 +140,7 @@ class Capacity:
         return
 
     def check(self, model: nn.Module, posterior: Posterior | None) -> None:
-        """Refuse models without latent variables, and draws without gradient."""
+        """Refuse models without latent variables, draws without gradient, and mere samplers."""
         check_latent(self, model, posterior)
         assert posterior is not None
         if not posterior.has_density:
@@ -136,6 +148,9 @@ class Capacity:
                 "a capacity is one of KL(q || p), which a deterministic encoder does not have",
                 hint="take an encoder with a density, such as a diagonal Gaussian",
             )
+        assert isinstance(model, LatentVariableModel)
+        if not isinstance(posterior, ParametricPosterior):
+            _refuse_estimates(model, posterior)
 
     def at(self, step: int) -> float:
         """C at a step, in nats.
@@ -151,10 +166,16 @@ class Capacity:
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batch: Batch, step: int
     ) -> Loss:
-        """Minus the objective, with C of the step."""
+        """Minus the objective, with C of the step.
+
+        Raises:
+            IncompatibleChoices: KL(q || p) has no closed form.
+        """
         assert isinstance(model, LatentVariableModel)
         assert posterior is not None
         found = elbo_terms(model, posterior, batch)
+        if not found.kl_is_exact:
+            _refuse_estimates(model, posterior)
         distance = (found.kl - self.at(step)).abs().mean()
         loss = self.strength * distance - found.reconstruction.mean()
         logged = found.logged()
@@ -171,3 +192,12 @@ class Capacity:
             f"{end // max(steps_per_epoch, 1) + 1}"
         )
         return [text if end <= num_steps else f"{text}, which this run does not reach"]
+
+
+def _refuse_estimates(model: LatentVariableModel, posterior: Posterior) -> NoReturn:
+    raise IncompatibleChoices(
+        "a capacity needs KL(q || p) in closed form, which is not known for "
+        f"{type(posterior).__name__} with {type(model.prior).__name__}",
+        hint="use a Gaussian posterior and a Gaussian prior, or WeightedKl(), which needs only "
+        "samples",
+    )

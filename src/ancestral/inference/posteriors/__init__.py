@@ -19,6 +19,7 @@ from ancestral.inference.posteriors.per_datum import (
 )
 from ancestral.inference.posteriors.point_mass import PointMass
 from ancestral.inference.posteriors.posterior import (
+    LogQKind,
     ParametricPosterior,
     Posterior,
     ScoresItsDraws,
@@ -46,6 +47,7 @@ __all__ = [
     "ImportanceResampled",
     "L2hmcPosterior",
     "Ladder",
+    "LogQKind",
     "ParametricPosterior",
     "PerDatum",
     "PointMass",

@@ -10,7 +10,7 @@ from ancestral.distributions import Head
 from ancestral.inference.posteriors.posterior import ParametricPosterior
 from ancestral.models import LatentVariableModel
 
-__all__ = ["Amortized"]
+__all__ = ["Amortized", "draws_pass_gradients"]
 
 
 class Amortized(ParametricPosterior):
@@ -32,10 +32,15 @@ class Amortized(ParametricPosterior):
     @property
     def reparameterized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Not where the encoder has the head of a family that is not, such as `Bernoulli`."""
-        head = getattr(self.encoder, "head", None)
-        return head.reparameterized if isinstance(head, Head) else True
+        return draws_pass_gradients(self.encoder)
 
     def distribution(self, model: LatentVariableModel, batch: Batch) -> Distribution:
         """q(z | x)."""
         del model
         return self.encoder(self.inputs(batch.x, batch.observed))
+
+
+def draws_pass_gradients(encoder: nn.Module) -> bool:
+    """Whether an encoder's family is reparameterised; of one without a head it is assumed."""
+    head = getattr(encoder, "head", None)
+    return head.reparameterized if isinstance(head, Head) else True

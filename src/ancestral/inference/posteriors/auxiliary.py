@@ -35,6 +35,7 @@ class AuxiliaryVariables(Posterior):
     """
 
     reparameterized = True
+    log_q_kind = "auxiliary"
 
     def __init__(
         self, inputs: nn.Module, auxiliary: Conditional, encoder: Conditional, reverse: Conditional

@@ -17,6 +17,7 @@ from ancestral.core import (
     OptionError,
 )
 from ancestral.core.freezing import evaluation_mode
+from ancestral.core.noise import normal_noise
 from ancestral.distributions import DiagonalNormal
 from ancestral.inference.mcmc import Phase, force, position_leapfrog
 from ancestral.inference.posteriors.posterior import ParametricPosterior, Posterior
@@ -65,6 +66,7 @@ class HamiltonianVariational(Posterior):
     """
 
     reparameterized = True
+    log_q_kind = "auxiliary"
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class HamiltonianVariational(Posterior):
 
         def draw(num_samples: int) -> Draws:
             start = q.rsample(torch.Size((num_samples,)))
-            momentum = torch.randn_like(start) * self.tempering**-0.5
+            momentum = normal_noise(start.shape, start) * self.tempering**-0.5
             log_q = q.log_prob(start) + _log_normal(momentum, self.tempering)
             with evaluation_mode(model):
                 end = self._moved(model, batch, unit, Phase(start, momentum))

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ancestral.core import Batch, Conditional, IncompatibleChoices, OptionError, seeded
+from ancestral.core.noise import shared_noise
 from ancestral.core.shapes import at_least_float32
 from ancestral.distributions import Chain, DiagonalNormal
+from ancestral.inference.posteriors.amortized import draws_pass_gradients
 from ancestral.inference.posteriors.posterior import ParametricPosterior
 from ancestral.models import LatentVariableModel, LayeredPrior
 
@@ -28,11 +30,11 @@ class _Chained(ParametricPosterior):
     def mean(self, model: LatentVariableModel, batch: Batch) -> Tensor:
         """E_q[z]: the mean over 100 draws of each layer's mean given the layer drawn before it.
 
-        Exact for the layer drawn first, and the same at each call.
+        Exact for the layer drawn first. All rows get the same noise at each call.
         """
         q = self.distribution(model, batch)
         assert isinstance(q, Chain)
-        with seeded(0):
+        with seeded(0), shared_noise(axis=1):
             return q.conditional_means(_DRAWS_FOR_A_MEAN).mean(0)
 
 
@@ -41,7 +43,7 @@ class BottomUp(_Chained):
 
     Args:
         inputs: (x, observed) -> features.
-        encoders: q(z_1 | features), then q(z_{l+1} | z_l), reparameterised.
+        encoders: q(z_1 | features), then q(z_{l+1} | z_l).
         sizes: variables of each layer, that nearest the data first, as in `LayeredPrior`.
 
     Raises:
@@ -62,6 +64,11 @@ class BottomUp(_Chained):
         self.inputs = inputs
         self.encoders = nn.ModuleList(encoders)
         self.sizes = tuple(sizes)
+
+    @property
+    def reparameterized(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Where all encoders are, as far as they tell (`draws_pass_gradients`)."""
+        return all(draws_pass_gradients(encoder) for encoder in self.encoders)
 
     def distribution(self, model: LatentVariableModel, batch: Batch) -> Chain:
         """q(z | x)."""

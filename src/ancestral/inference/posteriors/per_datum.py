@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ancestral.core import Batch, IncompatibleChoices, ShapeError, frozen, seeded
+from ancestral.core.noise import shared_noise
 from ancestral.distributions import DiagonalNormal, kl_terms
 from ancestral.inference.posteriors.amortized import Amortized
 from ancestral.inference.posteriors.posterior import ParametricPosterior
@@ -120,7 +121,8 @@ class PerDatum(ParametricPosterior):
     def adapted(self, model: LatentVariableModel, batch: Batch) -> FittedRows:
         """A posterior fitted to a batch by gradient ascent on its ELBO; p stays as it is.
 
-        The noise of the steps is the same at each call, so that the same rows get the same q.
+        The noise of the steps is the same for all rows and at each call, so that the same row
+        gets the same q in any company.
         """
         loc, log_scale = (part.detach().clone() for part in self.start.start(model, batch))
         fitted = FittedRows(loc, log_scale)
@@ -128,7 +130,7 @@ class PerDatum(ParametricPosterior):
         # the first gradients, from the prior, are huge where the posterior is sharp: with Adam's
         # usual 0.999 they would slow down all the later steps
         optimizer = torch.optim.Adam(fitted.parameters(), betas=(0.9, 0.95))
-        with torch.enable_grad(), frozen(model), seeded(0):
+        with torch.enable_grad(), frozen(model), seeded(0), shared_noise(axis=1):
             prior = model.prior()
             for step in range(options.num_steps):
                 remaining = 1 - step / options.num_steps

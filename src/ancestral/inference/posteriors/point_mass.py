@@ -54,5 +54,5 @@ class PointMass(Posterior):
 def _refuse() -> NoReturn:
     raise NotExact(
         "a deterministic encoder has no density q(z | x), so there is no bound",
-        hint="take an encoder with a density, such as a diagonal Gaussian",
+        hint="fit with an encoder that has one: --posterior diagonal",
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ancestral.core import Batch, Draws, seeded
+from ancestral.core.noise import shared_noise
 from ancestral.models import LatentVariableModel
 
-__all__ = ["ParametricPosterior", "Posterior", "ScoresItsDraws"]
+__all__ = ["LogQKind", "ParametricPosterior", "Posterior", "ScoresItsDraws"]
+
+LogQKind = Literal["density", "auxiliary", "likelihood"]
 
 _DRAWS_AT_ONCE, _PIECES_OF_A_MEAN = 10, 10
 
@@ -39,10 +43,15 @@ class Posterior(nn.Module, ABC):
     Attributes:
         reparameterized: whether `draw` passes gradients from z to q's parameters.
         has_density: whether there is a log q at all; a deterministic encoder has none.
+        log_q_kind: what `Draws.log_q` is beside what makes exp(log p(x, z) - log_q) unbiased:
+            "density", the log-density of the draws, whose score an estimator may use; "auxiliary",
+            one of the draws and of auxiliary variables together; "likelihood", a number with
+            log p(x | z) in it, so that log_q - log p(z) is no KL that could be weighed.
     """
 
     reparameterized: bool
     has_density: bool = True
+    log_q_kind: LogQKind = "density"
 
     @abstractmethod
     def draw(self, model: LatentVariableModel, batch: Batch, num_samples: int) -> Draws:
@@ -53,8 +62,11 @@ class Posterior(nn.Module, ABC):
         """Log q(z | x), [samples, batch]."""
 
     def mean(self, model: LatentVariableModel, batch: Batch) -> Tensor:
-        """E_q[z], [batch, *latent]: here the mean of 100 draws, the same ones at each call."""
-        with seeded(0):
+        """E_q[z], [batch, *latent]: here the mean of 100 draws.
+
+        All rows get the same noise at each call, so that a row's mean is a function of the row.
+        """
+        with seeded(0), shared_noise(axis=1):
             propose = self.proposal(model, batch)
             # in pieces: draws that decode hold a decoder's activations each
             means = [propose(_DRAWS_AT_ONCE).z.mean(0) for _ in range(_PIECES_OF_A_MEAN)]
@@ -99,7 +111,9 @@ class ParametricPosterior(Posterior):
         def draw(num_samples: int) -> Draws:
             shape = torch.Size((num_samples,))
             if isinstance(q, ScoresItsDraws):
-                return Draws(*q.rsample_with_log_prob(shape))
+                # tried rather than asked for: to know, a chain of layers makes a draw
+                with contextlib.suppress(NotImplementedError):
+                    return Draws(*q.rsample_with_log_prob(shape))
             z = q.rsample(shape) if q.has_rsample else q.sample(shape)
             return Draws(z, q.log_prob(z))
 

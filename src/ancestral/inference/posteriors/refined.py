@@ -47,6 +47,7 @@ class Refined(Posterior):
     """
 
     reparameterized = True
+    log_q_kind = "likelihood"
 
     def __init__(self, encoder: ParametricPosterior) -> None:
         super().__init__()

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ancestral.core import Batch, Draws, IncompatibleChoices, OptionError
+from ancestral.core import Batch, Draws, IncompatibleChoices, OptionError, frozen
+from ancestral.core.noise import uniform_noise
 from ancestral.inference.posteriors.posterior import Posterior
 from ancestral.models import LatentVariableModel
 
@@ -17,6 +18,7 @@ __all__ = ["RejectionSampled"]
 
 _BISECTIONS = 60
 _ROUNDS = 10_000
+_LEAST_KEPT = 5  # of the pilots
 
 
 class RejectionSampled(Posterior):
@@ -26,12 +28,13 @@ class RejectionSampled(Posterior):
               r(z) = \frac{q(z \mid x)\, a(z)}{Z}, \quad Z = E_q[a]
 
     At T = infinity r is q; as T falls it tends to p(z | x), at the price of more draws. T is set
-    for each datum so that about `acceptance` of some pilot draws are kept. Z is the mean of a
-    over further draws from q, independent of z, so that
+    for each datum so that about `acceptance` of some pilot draws are kept. For each z, Z is the
+    mean of a over further draws from q that serve no other z, so that the weights
 
     .. math:: \log w = \log p(x, z) - \log q(z \mid x) - \log a(z) + \log \hat Z
 
-    has E w = p(x), and its mean is a lower bound by Jensen's inequality, twice.
+    are independent given T and have E w = p(x); the mean of log w is a lower bound by Jensen's
+    inequality, twice.
 
     Accepted draws pass no gradient, so that the model learns from them as they are (`Pathwise`
     differentiates log p(x, z) alone), while q is trained on its own ELBO, which is carried by
@@ -40,25 +43,44 @@ class RejectionSampled(Posterior):
 
     Args:
         proposal: q, with a density of z.
-        acceptance: share of draws to keep, in (0, 1); a draw costs 1 / acceptance of q and of the
-            decoder.
-        num_pilots: draws for T, and as many again for Z.
+        acceptance: share of draws to keep, in (0, 1).
+        num_pilots: draws for T, once for each datum; of them 5 or more should be kept, lest T
+            follow the single best of them.
+        num_normalizer_draws: draws for Z, for each z.
+
+    Cost:
+        About 1 / acceptance + num_normalizer_draws draws of q and passes of the decoder for each
+        z.
 
     References:
         | Variational Rejection Sampling (Grover, Gummadi, Lazaro-Gredilla, Schuurmans & Ermon,
         | 2018), equations 3 to 6, section 3.3 (thresholds as quantiles)
     """
 
+    log_q_kind = "likelihood"
+
     def __init__(
-        self, proposal: Posterior, *, acceptance: float = 0.3, num_pilots: int = 50
+        self,
+        proposal: Posterior,
+        *,
+        acceptance: float = 0.3,
+        num_pilots: int = 50,
+        num_normalizer_draws: int = 20,
     ) -> None:
         super().__init__()
-        if not 0 < acceptance < 1 or num_pilots < 2:
+        if not 0 < acceptance < 1 or num_normalizer_draws < 1:
             raise OptionError(
-                "expected 0 < acceptance < 1 and num_pilots >= 2, got "
-                f"{acceptance} and {num_pilots}"
+                "expected 0 < acceptance < 1 and num_normalizer_draws >= 1, got "
+                f"{acceptance} and {num_normalizer_draws}"
+            )
+        if acceptance * num_pilots < _LEAST_KEPT:
+            raise OptionError(
+                f"expected {_LEAST_KEPT} or more of the pilots to be kept, got an acceptance of "
+                f"{acceptance} of num_pilots={num_pilots}",
+                hint=f"use num_pilots={math.ceil(_LEAST_KEPT / acceptance)} or more",
             )
         self.base, self.acceptance, self.num_pilots = proposal, acceptance, num_pilots
+        self.num_normalizer_draws = num_normalizer_draws
         self.reparameterized = proposal.reparameterized
 
     def draw(self, model: LatentVariableModel, batch: Batch, num_samples: int) -> Draws:
@@ -79,16 +101,36 @@ class RejectionSampled(Posterior):
         def draw(num_samples: int) -> Draws:
             with torch.no_grad():
                 z, log_q = self._accepted(weighted, threshold, num_samples)
-                # one estimate of Z for each draw would cost more: these share it
-                log_z = F.logsigmoid(weighted(self.num_pilots)[2] + threshold)
-                log_z = log_z.logsumexp(0) - math.log(self.num_pilots)
-                log_q = log_q - log_z
+                log_q = log_q - self._log_normalizer(weighted, threshold, num_samples)
             if not torch.is_grad_enabled():
                 return Draws(z, log_q)
-            elbo = weighted(num_samples)[2]
+            with frozen(model):  # the model's gradient is that at the accepted draws alone
+                elbo = weighted(num_samples)[2]
             return Draws(z, log_q - (elbo - elbo.detach()))
 
         return draw
+
+    def _log_normalizer(
+        self,
+        weighted: Callable[[int], tuple[Tensor, Tensor, Tensor]],
+        threshold: Tensor,
+        num_samples: int,
+    ) -> Tensor:
+        """Log Z of each place, [S, B], from draws of its own.
+
+        Places that shared an estimate would have weights that go up and down together, whose
+        mean is far less certain than that of as many independent ones.
+        """
+        draws = self.num_normalizer_draws
+        # no more rows at a time than the pilots take, however many places there are
+        at_once = min(draws, max(1, self.num_pilots // num_samples))
+        log_a = [
+            F.logsigmoid(weighted(count * num_samples)[2] + threshold).unflatten(
+                0, (count, num_samples)
+            )
+            for count in _counts(draws, at_once)
+        ]
+        return torch.cat(log_a).logsumexp(0) - math.log(draws)
 
     def _accepted(
         self,
@@ -99,13 +141,13 @@ class RejectionSampled(Posterior):
         """Draws z [S, B, L], log q a [S, B]: rounds of proposals until all places are filled."""
         z, log_q, log_w = weighted(num_samples)
         log_a = F.logsigmoid(log_w + threshold)
-        open_places = torch.rand_like(log_a).log() >= log_a
+        open_places = uniform_noise(log_a.shape, log_a).log() >= log_a
         for _ in range(_ROUNDS):
             if not bool(open_places.any()):
                 return z, log_q + log_a
             other_z, other_log_q, other_log_w = weighted(num_samples)
             other_log_a = F.logsigmoid(other_log_w + threshold)
-            filled = open_places & (torch.rand_like(log_a).log() < other_log_a)
+            filled = open_places & (uniform_noise(log_a.shape, log_a).log() < other_log_a)
             z = torch.where(filled.unsqueeze(-1), other_z, z)
             log_q = torch.where(filled, other_log_q, log_q)
             log_a = torch.where(filled, other_log_a, log_a)
@@ -121,7 +163,12 @@ class RejectionSampled(Posterior):
         base = self.base.adapted(model, batch)
         if base is self.base:
             return self
-        return RejectionSampled(base, acceptance=self.acceptance, num_pilots=self.num_pilots)
+        return RejectionSampled(
+            base,
+            acceptance=self.acceptance,
+            num_pilots=self.num_pilots,
+            num_normalizer_draws=self.num_normalizer_draws,
+        )
 
     def log_prob(self, model: LatentVariableModel, batch: Batch, z: Tensor) -> Tensor:
         """Refused: the density has a constant that is only estimated."""
@@ -129,6 +176,11 @@ class RejectionSampled(Posterior):
             "the density of accepted draws is known up to a constant only",
             hint="use `draw`, whose log_q makes exact importance weights",
         )
+
+
+def _counts(total: int, at_once: int) -> list[int]:
+    """Pieces of a total, none larger than `at_once`."""
+    return [min(at_once, total - first) for first in range(0, total, at_once)]
 
 
 def _threshold(log_w: Tensor, acceptance: float) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ancestral.core import Batch, Draws, IncompatibleChoices, OptionError
+from ancestral.core.noise import uniform_noise
 from ancestral.inference.posteriors.posterior import Posterior
 from ancestral.models import LatentVariableModel
 
@@ -35,6 +36,8 @@ class ImportanceResampled(Posterior):
         | equations 6 to 9, algorithm 1
     """
 
+    log_q_kind = "likelihood"
+
     def __init__(self, proposal: Posterior, num_particles: int = 10) -> None:
         super().__init__()
         if num_particles < 1:
@@ -55,7 +58,8 @@ class ImportanceResampled(Posterior):
             log_joint = model.log_joint(batch.x, z, batch.observed)
             groups = (self.num_particles, num_samples)
             log_w = (log_joint - log_q).unflatten(0, groups)  # [K, S, B]
-            noise = torch.rand_like(log_w).clamp_min(torch.finfo(log_w.dtype).tiny)
+            noise = uniform_noise(log_q.shape, log_w).clamp_min(torch.finfo(log_w.dtype).tiny)
+            noise = noise.unflatten(0, groups)
             choice = (log_w.detach() - (-noise.log()).log()).argmax(0, keepdim=True)  # Gumbel
             where = choice.unsqueeze(-1).expand(1, *log_w.shape[1:], z.shape[-1])
             chosen = z.unflatten(0, groups).gather(0, where)[0]

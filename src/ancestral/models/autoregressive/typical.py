@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from ancestral.core import seeded
+from ancestral.core import Kind, seeded
 from ancestral.distributions import Categorical, CellSite, Site, SiteHead, UniformSites
 from ancestral.models.autoregressive.model import AutoregressiveModel
 
@@ -28,17 +30,20 @@ def mean_of_draws(model: AutoregressiveModel, context: Tensor, num_draws: int) -
         context: [batch, *context_shape].
         num_draws: of x for each context.
     """
-    return _over_draws(model, context, num_draws, ())
+    return _over_draws(model, context, num_draws, _never)
 
 
 @torch.no_grad()
 def typical_of_draws(model: AutoregressiveModel, context: Tensor, num_draws: int) -> Tensor:
     """The same, but for codes without order the code that is likeliest by itself."""
-    return _over_draws(model, context, num_draws, (Categorical,))
+    return _over_draws(model, context, num_draws, _has_no_order)
 
 
 def _over_draws(
-    model: AutoregressiveModel, context: Tensor, num_draws: int, unordered: tuple[type, ...]
+    model: AutoregressiveModel,
+    context: Tensor,
+    num_draws: int,
+    by_likeliest: Callable[[Site], bool],
 ) -> Tensor:
     head = model.head
     with seeded(0):
@@ -53,16 +58,28 @@ def _over_draws(
         x = model.draw(some.repeat_interleave(len(context), 0), repeated).x
         features, sites = model.features(x, repeated), model.to_sites(x)
         for number, (where, site) in enumerate(groups):
-            likely = isinstance(site, CellSite) and isinstance(site.head, unordered)
-            term = (_masses if likely else _mean)(site, features[:, where], sites[:, where])
+            term = (_masses if by_likeliest(site) else _mean)(
+                site, features[:, where], sites[:, where]
+            )
             sums[number] = sums[number] + term.unflatten(0, (len(some), -1)).sum(0)
     parts = [
         total.argmax(-1, keepdim=True).to(context.dtype)
-        if isinstance(site, CellSite) and isinstance(site.head, unordered)
+        if by_likeliest(site)
         else total / num_draws
         for total, (_, site) in zip(sums, groups, strict=True)
     ]
     return model.from_sites(torch.cat(parts, 1))
+
+
+def _never(site: Site) -> bool:
+    del site
+    return False
+
+
+def _has_no_order(site: Site) -> bool:
+    """Whether codes are names: a mean of grey levels says something, one of names does not."""
+    head = site.head if isinstance(site, CellSite) else None
+    return isinstance(head, Categorical) and head.kind is not Kind.LEVELS
 
 
 def _groups(head: SiteHead) -> list[tuple[slice, Site]]:

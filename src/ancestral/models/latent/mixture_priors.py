@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ancestral.core import Conditional, DataDependent, IncompatibleChoices, OptionError
+from ancestral.core.freezing import Borrows
 from ancestral.distributions import DiagonalNormal, NormalMixture
 
 __all__ = ["MixturePrior", "VampPrior"]
@@ -43,7 +44,7 @@ class MixturePrior(Conditional):
         return NormalMixture(self.logits, self.loc, log_scale)
 
 
-class VampPrior(Conditional, DataDependent):
+class VampPrior(Conditional, DataDependent, Borrows):
     r"""p(z) = \frac{1}{K} \sum_k q(z | u_k): the posteriors of K pseudo-inputs that are learnt.
 
     The best prior for the ELBO is the mixture of the posteriors of all training rows; this is its
@@ -86,6 +87,11 @@ class VampPrior(Conditional, DataDependent):
     def encoder(self) -> Conditional:
         """The posterior's."""
         return self._shared[1]
+
+    @property
+    def borrowed(self) -> tuple[nn.Module, ...]:
+        """The encoder and its inputs: frozen, and put into evaluation mode, along with p."""
+        return self._shared
 
     def initialize(self, x: Tensor, observed: Tensor | None = None) -> None:
         """Pseudo-inputs start at training rows, evenly spaced; the encoder's inputs come first.

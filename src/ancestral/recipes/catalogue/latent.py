@@ -28,6 +28,18 @@ from ancestral.recipes.wae import wae
 
 __all__ = ["LATENT"]
 
+# what the choices of `gradient` are
+_BELIEF_NETS = "\n\n".join(
+    (
+        references.MNIH_2014,
+        references.MNIH_2016,
+        references.GU_2016,
+        references.TUCKER_2017,
+        references.GRATHWOHL_2018,
+        references.MADDISON_2017,
+    )
+)
+
 LATENT = (
     Recipe(
         "vae",
@@ -76,14 +88,16 @@ LATENT = (
         "Zhao, Song & Ermon (2019), InfoVAE: Balancing Learning and Inference",
         references.ZHAO_2019,
         tags=("latent",),
+        fewest_rows=2,
     ),
     Recipe(
         "wae",
         "Wasserstein autoencoder: deterministic codes that look like the prior; samples, no bound",
         wae,
         "Tolstikhin et al. (2018), Wasserstein Auto-Encoders",
-        references.TOLSTIKHIN_2018,
+        f"{references.TOLSTIKHIN_2018}\n\n{references.KOLOURI_2019}",
         tags=("latent", "no bound"),
+        fewest_rows=2,
     ),
     Recipe(
         "mmd_net",
@@ -93,13 +107,14 @@ LATENT = (
         references.DZIUGAITE_2015,
         tags=("no bound",),
         training={"batch_size": 500},
+        fewest_rows=2,
     ),
     Recipe(
         "planar_vae",
         "variational autoencoder whose posterior is folded by planar flows",
         planar_vae,
         "Rezende & Mohamed (2015), Variational Inference with Normalizing Flows",
-        references.REZENDE_2015,
+        f"{references.REZENDE_2015}\n\n{references.ROEDER_2017}",
         tags=("latent",),
     ),
     Recipe(
@@ -107,7 +122,7 @@ LATENT = (
         "variational autoencoder whose posterior is an inverse autoregressive flow",
         iaf_vae,
         "Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive Flow",
-        references.KINGMA_2016,
+        f"{references.KINGMA_2016}\n\n{references.ROEDER_2017}",
         tags=("latent",),
     ),
     Recipe(
@@ -157,7 +172,7 @@ LATENT = (
         "layers of binary latent variables; VIMCO, NVIL, REINFORCE, REBAR, ... by name",
         sigmoid_belief_net,
         "Mnih & Gregor (2014), Neural Variational Inference and Learning in Belief Networks",
-        references.MNIH_2014,
+        _BELIEF_NETS,
         tags=("latent",),
         training={"learning_rate": 2e-3},
     ),

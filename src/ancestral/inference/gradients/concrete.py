@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ancestral.core import Batch, OptionError
+from ancestral.core import Batch
+from ancestral.distributions.relaxations import Relaxation
 from ancestral.inference.bounds import Bound
 from ancestral.inference.gradients.discrete_draws import (
     check_discrete,
+    check_temperature,
     hard_surrogate,
     log_q_between,
 )
@@ -57,7 +60,7 @@ class Concrete:
     temperature: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_temperature(self.temperature)
+        check_temperature(self.temperature)
 
     def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
         """Refuse continuous posteriors, and upper bounds."""
@@ -78,11 +81,9 @@ class Concrete:
         truth = hard_surrogate(q, bound, model, batch)
         if not torch.is_grad_enabled():
             return truth
-        layers, logits = [], []
-        for own, noisy, i in _climb(q, bound.num_samples, layers):
-            logits.append(own)
-            layers.append(q.relaxations[i].relaxed(noisy, self.temperature))
-        terms = _terms(model, batch, q, logits, layers)
+        terms = _terms(
+            model, batch, q, bound.num_samples, lambda r, noisy: r.relaxed(noisy, self.temperature)
+        )
         return truth._replace(loss=-bound(terms.weighted(penalty)).mean())
 
 
@@ -109,7 +110,7 @@ class StraightThrough:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_temperature(self.temperature)
+        check_temperature(self.temperature)
 
     def check(self, bound: Bound, model: LatentVariableModel, posterior: Posterior) -> None:
         """Refuse continuous posteriors, and upper bounds."""
@@ -129,23 +130,13 @@ class StraightThrough:
         q = _layers(self, model, posterior, batch)
         if not torch.is_grad_enabled():
             return hard_surrogate(q, bound, model, batch)
-        layers, logits = [], []
-        for own, noisy, i in _climb(q, bound.num_samples, layers):
-            logits.append(own)
-            relaxation = q.relaxations[i]
-            soft = relaxation.relaxed(noisy, self.temperature)
-            # in this order the value is exactly discrete
-            layers.append(relaxation.hard(noisy).detach() + (soft - soft.detach()))
-        terms = _terms(model, batch, q, logits, layers)
+        terms = _terms(model, batch, q, bound.num_samples, self._values)
         return terms.surrogate(bound, -bound(terms.weighted(penalty)).mean())
 
-
-def _check_temperature(temperature: float) -> None:
-    if not 0 < temperature < float("inf"):
-        raise OptionError(
-            f"expected a temperature above 0, got {temperature}",
-            hint="0.5 is usual; the lower, the closer to discrete values and the noisier",
-        )
+    def _values(self, relaxation: Relaxation, noisy: Tensor) -> Tensor:
+        soft = relaxation.relaxed(noisy, self.temperature)
+        # in this order the value is exactly discrete
+        return relaxation.hard(noisy).detach() + (soft - soft.detach())
 
 
 def _check(estimator: object, bound: Bound, posterior: Posterior) -> None:
@@ -161,20 +152,20 @@ def _layers(
     return discrete_layers(posterior.distribution(model, batch), type(estimator).__name__)
 
 
-def _climb(q: DiscreteLayers, num_samples: int, layers: list[Tensor]):  # noqa: ANN202
-    """Logits, noisy logits and number of one layer after the other, as `layers` fills up."""
-    for i, relaxation in enumerate(q.relaxations):
-        logits = q.logits(i, layers[-1] if i else None)
-        if i == 0:
-            logits = logits.expand(num_samples, *logits.shape)
-        yield logits, logits + relaxation.noise(logits), i
-
-
 def _terms(
     model: LatentVariableModel,
     batch: Batch,
     q: DiscreteLayers,
-    logits: list[Tensor],
-    layers: list[Tensor],
+    num_samples: int,
+    values: Callable[[Relaxation, Tensor], Tensor],
 ) -> LogWeights:
-    return LogWeights.of(model, batch, torch.cat(layers, -1), log_q_between(q, logits, layers))
+    """Log-weights of what `values` makes of the noisy logits, one layer after the other."""
+    layers: list[Tensor] = []
+    all_logits: list[Tensor] = []
+    for i, relaxation in enumerate(q.relaxations):
+        logits = q.logits(i, layers[-1] if i else None)
+        if i == 0:
+            logits = logits.expand(num_samples, *logits.shape)
+        all_logits.append(logits)
+        layers.append(values(relaxation, logits + relaxation.noise(logits)))
+    return LogWeights.of(model, batch, torch.cat(layers, -1), log_q_between(q, all_logits, layers))

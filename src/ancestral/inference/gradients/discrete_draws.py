@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ancestral.core import Batch, IncompatibleChoices
+from ancestral.core import Batch, IncompatibleChoices, OptionError
 from ancestral.inference.bounds import Bound, Elbo
 from ancestral.inference.gradients.estimator import KlPenalty, Surrogate
 from ancestral.inference.gradients.log_weights import LogWeights
@@ -16,6 +16,7 @@ __all__ = [
     "chain",
     "check_discrete",
     "check_elbo",
+    "check_temperature",
     "hard_surrogate",
     "log_q_between",
     "log_weight_between",
@@ -38,6 +39,15 @@ def check_elbo(estimator: object, bound: Bound) -> None:
         raise IncompatibleChoices(
             f"{type(estimator).__name__} is made for the Elbo, got {bound}",
             hint="use Vimco() with ImportanceWeighted, ScoreFunction(LeaveOneOut()) with others",
+        )
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse temperatures at which there is no relaxation."""
+    if not 0 < temperature < float("inf"):
+        raise OptionError(
+            f"expected a temperature above 0, got {temperature}",
+            hint="0.5 is usual; the lower, the closer to discrete values and the noisier",
         )
 
 

@@ -7,12 +7,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ancestral.core import Batch, OptionError
+from ancestral.core import Batch
 from ancestral.inference.bounds import Bound
 from ancestral.inference.gradients.discrete_draws import (
     chain,
     check_discrete,
     check_elbo,
+    check_temperature,
     hard_surrogate,
     log_weight_between,
 )
@@ -63,11 +64,7 @@ class Rebar(nn.Module):
 
     def __init__(self, temperature: float = 0.5, strength: float = 1.0) -> None:
         super().__init__()
-        if not 0 < temperature < float("inf"):
-            raise OptionError(
-                f"expected a temperature above 0, got {temperature}",
-                hint="0.5 is usual; the lower, the closer to discrete values and the noisier",
-            )
+        check_temperature(temperature)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.strength = nn.Parameter(torch.tensor(float(strength)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -238,6 +239,21 @@ class MaskedAutoregressive(_AutoregressiveSteps):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One pass for each step."""
         return self._pass(z, context)
+
+    def single_steps(self) -> list[MaskedAutoregressive]:
+        """The steps as flows of one step each, with the same weights; that next to z' first."""
+        steps = []
+        for network in self.networks:
+            step = copy.copy(self)
+            step._modules = {"networks": nn.ModuleList([network])}
+            step.num_steps = 1
+            steps.append(step)
+        return steps
+
+    @property
+    def order(self) -> list[int]:
+        """Of a single step: dimensions, each of which is moved by those before it."""
+        return self.networks[0].order.tolist()  # type: ignore[union-attr]
 
     def _coefficients(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         m, a = features.unbind(-1)

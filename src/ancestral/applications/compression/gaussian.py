@@ -1,0 +1,125 @@
+"""`GaussianCodec`: probabilistic PCA, whose conditionals are known, so that no bits go back."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ancestral.applications.compression.autoregressive import refuse_left_over
+from ancestral.applications.compression.cells import cell_coder
+from ancestral.applications.compression.channels import Channel, Reader, Recorder
+from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
+from ancestral.applications.compression.entropy import WordStack
+from ancestral.applications.compression.grids import Grids
+from ancestral.distributions import CellSite, Normal
+from ancestral.models import ProbabilisticPCA
+
+__all__ = ["GaussianCodec"]
+
+
+class GaussianCodec:
+    r"""x_d given the cells before it is Gaussian, with moments in closed form.
+
+    Given x_1 .. x_(d-1) the code z is N(mu, S). Then
+
+    .. math:: x_d \sim N(w_d \mu + m_d, \; v_d), \quad v_d = w_d S w_d' + s^2, \\
+        \mu \leftarrow \mu + k_d (x_d - w_d \mu - m_d), \quad k_d = S w_d' / v_d, \quad
+        S \leftarrow S - k_d k_d' v_d
+
+    The variances and the gains k_d are the same for all rows, so a cell costs one product of
+    [rows, L]. The sum of the terms is log p(x), exactly.
+
+    Args:
+        model: fitted.
+        grids: of the cells.
+        options: what else decides on the words.
+
+    References:
+        | Probabilistic Principal Component Analysis (Tipping & Bishop, 1999), equation 6, applied
+        | to one cell after the other
+    """
+
+    def __init__(self, model: ProbabilisticPCA, grids: Grids, options: CodingOptions) -> None:
+        self._shape = model.shape
+        self._options = options
+        self._grids = grids
+        # on the CPU in double precision, whatever the model's: it is small
+        self._weight = model.weight.detach().cpu().double()
+        self._loc = model.loc.detach().cpu().double()
+        self._scales, self._gains = _filter(self._weight, float(model.noise_scale.detach()))
+        site = CellSite(Normal((1,), min_log_scale=-math.inf))
+        self._coders = [cell_coder(site, grids.of(d)) for d in range(len(self._loc))]
+
+    def encode(
+        self, symbols: Tensor, context: Tensor | None = None, progress: Progress | None = None
+    ) -> Encoded:
+        """The rows as words; see `Codec`."""
+        del context
+        stack, content = WordStack(), 0.0
+        size = self._options.batch_size
+        for at in reversed(range(0, len(symbols), size)):
+            recorder = Recorder()
+            some = symbols[at : at + size].flatten(1).cpu().numpy()
+            self._code(recorder, len(some), some, progress)
+            content += recorder.content_nats
+            recorder.push_to(stack)
+        return Encoded(stack.words, content)
+
+    def decode(
+        self,
+        words: np.ndarray,
+        num_rows: int,
+        context: Tensor | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """The rows; see `Codec`."""
+        del context
+        stack, size = WordStack(words), self._options.batch_size
+        parts = [
+            self._code(Reader(stack), min(size, num_rows - at), None, progress)
+            for at in range(0, num_rows, size)
+        ]
+        refuse_left_over(stack)
+        return torch.from_numpy(np.concatenate(parts)).reshape(num_rows, *self._shape)
+
+    @torch.no_grad()
+    def _code(
+        self,
+        channel: Channel,
+        num_rows: int,
+        symbols: np.ndarray | None,
+        progress: Progress | None,
+    ) -> np.ndarray:
+        """[rows, D] int64."""
+        num_cells = len(self._loc)
+        found = np.zeros((num_rows, num_cells), dtype=np.int64)
+        mean = self._loc.new_zeros(num_rows, self._weight.shape[1])
+        for d, coder in enumerate(self._coders):
+            centre = mean @ self._weight[d] + self._loc[d]
+            features = torch.stack((centre, self._scales[d].log().expand(num_rows)), -1)
+            known = None if symbols is None else np.ascontiguousarray(symbols[:, d])
+            found[:, d] = coder.code(features, features[:, :0], channel, known)
+            grid = self._grids.of(d)
+            assert grid is not None
+            number = torch.from_numpy(grid.number(found[:, d]))
+            mean = mean + (number - centre).unsqueeze(-1) * self._gains[d]
+            if progress is not None:
+                progress(num_rows / num_cells)
+        return found
+
+
+def _filter(weight: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+    """Standard deviation of each cell given those before, [D], and gains [D, L]."""
+    covariance = torch.eye(weight.shape[1], dtype=weight.dtype)
+    scales, gains = [], []
+    for row in weight:
+        spread = covariance @ row
+        variance = row @ spread + noise**2
+        gain = spread / variance
+        covariance = covariance - torch.outer(gain, spread)
+        scales.append(variance.sqrt())
+        gains.append(gain)
+    return torch.stack(scales), torch.stack(gains)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -9,9 +10,19 @@ import numpy as np
 import pytest
 
 from ancestral.core import IncompatibleChoices, OptionError
-from ancestral.evaluation import Evaluation, Number, Setting, compare
+from ancestral.evaluation import (
+    Cost,
+    Evaluation,
+    Number,
+    Setting,
+    compare,
+    comparison_page,
+    comparison_picture,
+)
+from ancestral.evaluation.comparison_page import cells_of
 
 BASE = np.random.default_rng(0).normal(-90, 10, 200)
+JITTER = np.random.default_rng(2).normal(0, 0.5, 200)
 
 
 def _evaluation(values, recipe="vae", kind="lower_bound"):
@@ -77,3 +88,72 @@ def test_a_broken_run_is_not_the_best():
 def test_nothing_to_compare():
     with pytest.raises(OptionError, match="expected runs to compare, got none"):
         compare({})
+
+
+@pytest.mark.parametrize(
+    ("best", "other", "kind", "words"),
+    [
+        ("exact", "exact", "exact", "certainly worse"),
+        ("exact", "lower_bound", "at_most", "or better: its number is a bound"),
+        ("lower_bound", "exact", "at_least", "certainly worse, by this or more"),
+        ("lower_bound", "lower_bound", "of_two_bounds", "not certain: a difference of two bounds"),
+        ("exact", "consistent", "estimate", "probably worse: an estimate"),
+        ("upper_bound", "exact", "at_most", "its number is a bound"),
+        ("upper_bound", "upper_bound", "of_two_bounds", "not certain"),
+    ],
+)
+def test_what_a_difference_says_depends_on_both_kinds(best, other, kind, words):
+    rows = compare(
+        {"a": _evaluation(BASE, kind=best), "b": _evaluation(BASE - 3 + JITTER, kind=other)}
+    )
+    assert rows[1].difference_kind == kind
+    assert words in rows[1].verdict
+    assert rows[0].verdict == "the highest number"
+
+
+def test_a_bound_above_an_exact_number_is_certain_below_it_is_not():
+    """log p >= bound > exact: the order is known; exact > bound: it is not."""
+    above = compare(
+        {"exact": _evaluation(BASE, kind="exact"), "bound": _evaluation(BASE + 2 + JITTER)}
+    )
+    assert [row.name for row in above] == ["bound", "exact"]
+    assert above[1].difference_kind == "at_least"
+    below = compare(
+        {"exact": _evaluation(BASE, kind="exact"), "bound": _evaluation(BASE - 2 + JITTER)}
+    )
+    assert below[1].difference_kind == "at_most"
+    assert "certainly" not in below[1].verdict
+
+
+def test_small_differences_are_not_clear():
+    rows = compare(
+        {
+            "a": _evaluation(BASE, kind="exact"),
+            "b": _evaluation(BASE - 0.01 + JITTER, kind="exact"),
+        }
+    )
+    assert rows[1].verdict == "no clear difference"
+
+
+def test_costs_and_json():
+    cost = Cost(12_345, 60.0, 1.5)
+    blank = Evaluation(Setting("autoencoder", "digits", "test", "static"), 200)
+    rows = compare({"vae": _evaluation(BASE), "ae": blank}, {"vae": cost})
+    found = [row.to_dict() for row in rows]
+    json.dumps(found, allow_nan=False)
+    assert found[0]["num_parameters"] == 12_345
+    assert (found[0]["training_seconds"], found[0]["scoring_seconds"]) == (60.0, 1.5)
+    assert found[1]["num_parameters"] is None
+    assert cells_of(rows[0])[6:9] == ("12,345", "60 s", "1.5 s")
+    assert cells_of(rows[1])[5] == "no likelihood"
+
+
+def test_the_page_and_the_picture():
+    rows = compare(
+        {"a & b": _evaluation(BASE, kind="exact"), "x" * 90: _evaluation(BASE - 2 + JITTER)}
+    )
+    page = comparison_page(rows, "Runs compared", "200 data.")
+    assert "a &amp; b" in page
+    assert page.count("<tr>") == 3
+    assert "<svg" in page
+    assert comparison_picture(compare({"a": replace(_evaluation(BASE), log_prob=None)})) is None

@@ -140,7 +140,7 @@ def test_other_families_are_trained_on_the_rows_alone():
     _, best = true_gaps(model, Moved(0.0, 1.0, diagonal=True), source)
     options = GapsOptions(num_rows=12, refinement=Refinement(500, 0.5, 8))
     found = measure_gaps(model, q, source, options)
-    assert found.family == "Encoded, trained on these rows alone"
+    assert found.family == "a copy of q, trained on these rows alone"
     # 12 rows and 64 hidden units: a little is left, on the side that is stated
     assert 0.8 * (total - best) < found.amortization.value < 1.05 * (total - best)
     assert best - 0.05 < found.approximation.value < best + 0.2 * (total - best)
@@ -200,7 +200,8 @@ def test_in_the_json_and_back(vae):
     first, second = (json.loads(json.dumps(e.to_dict(), allow_nan=False)) for e in runs)
     assert first == second
     gaps = first["gaps"]
-    names = {"total", "approximation", "amortization", "kind", "unit", "rows", "samples", "family"}
+    names = {"total", "approximation", "amortization", "kind", "unit", "rows", "samples"}
+    names |= {"family", "found_by"}
     assert set(gaps) == names
     assert set(gaps["total"]) == {"value", "std_error"}
     parts = gaps["approximation"]["value"] + gaps["amortization"]["value"]

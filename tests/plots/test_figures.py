@@ -55,6 +55,24 @@ FIGURES = {
     ),
     "grey grids": lambda: plots.image_grids([("data", GREY), ("samples", GREY)], 4),
     "colour grids": lambda: plots.image_grids([("data", COLOUR)], 4),
+    "differences": lambda: plots.differences(
+        [
+            plots.Difference("made", "-83.8 ± 0.8, exact", 0.0, 0.0),
+            plots.Difference("runs/" + "x" * 80, "-90.1 ± 0.7, lower bound", -6.3, 0.4, 1),
+            plots.Difference("unpaired", "-95.0, upper bound", -11.2, None, -1),
+        ],
+        "log p(x) less that of the best, nats",
+    ),
+    "one difference": lambda: plots.differences([plots.Difference("a", "-1.0", 0.0)], "nats"),
+    "rows with names": lambda: plots.image_rows(
+        [plots.ImageRow(GREY[:5], spaces=(1, 4))] * 2, ["data", "0", "0.5", "1", "data"]
+    ),
+    "classes with long names": lambda: plots.labelled_map(
+        NOISE.normal(size=(60, 2)),
+        np.arange(60) % 3,
+        ["Iris-setosa", "b", "a very long name of a class, longer than a legend"],
+        ("z1", "z2"),
+    ),
     "rows": lambda: plots.image_rows([plots.ImageRow(GREY, "original", (1, 11))] * 3),
     "plane": lambda: plots.latent_plane(GREY[:9], 3, ("z1", "z2"), (-1.6, 0, 1.6)),
     "few classes": lambda: plots.labelled_map(

@@ -1,12 +1,13 @@
-"""`encode`, `reconstruct` and `interpolate`."""
+"""`encode` and `reconstruct`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from ancestral.cli.flags import Flag
 
-__all__ = ["encode", "interpolate", "reconstruct"]
+__all__ = ["encode", "reconstruct"]
 
 _PICTURED = 64  # rows in a picture
 
@@ -16,41 +17,62 @@ def encode(
     data: str | None = None,
     /,
     *,
-    out: Path,
+    out: Path | None = None,
     split: str = "test",
+    layers: Literal["all", "top"] = "all",
+    scores: Flag = False,
+    json: Flag = False,
+    label: str | None = None,
     overwrite: Flag = False,
     data_dir: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Latent codes of data, one row for each datum: means of q(z | x).
+    """Codes of data, one vector for each datum, and what they say of labels.
+
+    Means of q(z | x) of models with latent variables; of autoregressive models the hidden layer
+    of the network, pooled. The same row has the same code in any company.
 
     Args:
         run: folder of the run.
         data: a name or a path; the run's own data if it is not given.
-        out: file to write: .npz (with labels, if there are any), .npy or .csv.
+        out: file to write: .npz (with labels, if there are any), .npy or .csv; needed unless
+            --scores is given.
         split: train, valid or test.
+        layers: of a model with several layers of latent variables: all of them, or the top one.
+        scores: where there are labels, how well they can be told from codes: a linear probe and
+            nearest neighbours that are trained on codes of the training split, and clusters; each
+            beside the same on x itself.
+        json: print the scores as one JSON object.
+        label: column of labels, of data other than the run's own.
         overwrite: replace --out if it is there.
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one.
     """
-    from ancestral.cli.contents import labels_of, save_arrays, write_csv
+    from contextlib import nullcontext
+
+    from ancestral.cli.contents import labels_of
     from ancestral.cli.opened import open_run
     from ancestral.cli.outputs import writing
+    from ancestral.cli.probing import print_scores, print_scores_as_json, probed, write_codes
+    from ancestral.core import OptionError
 
+    if out is None and not (scores or json):
+        raise OptionError("expected --out or --scores, got neither", hint="--out codes.npz")
     opened = open_run(run, device)
-    with writing(out, (".npz", ".npy", ".csv"), overwrite=overwrite) as temporary:
-        dataset = opened.data(data, data_dir)
-        source = dataset.split(split)
-        codes = opened.estimator.encode(source)
-        labels = labels_of(source, dataset.label_names)
-        if out.suffix.lower() == ".csv":
-            names = [f"z_{i + 1}" for i in range(codes.shape[1])]
-            columns = [*codes.T.astype(str), *(column.astype(str) for column in labels.values())]
-            rows = list(zip(*columns, strict=True))
-            write_csv(temporary, [*names, *labels], rows)
-        else:
-            save_arrays(temporary, {"codes": codes, **labels})
-    print(out)
+    suffixes = (".npz", ".npy", ".csv")
+    place = nullcontext() if out is None else writing(out, suffixes, overwrite=overwrite)
+    with place as temporary:
+        dataset = opened.data(data, data_dir, label=label)
+        found = probed(opened, dataset, split, layers=layers) if scores or json else None
+        if temporary is not None:
+            source = dataset.split(split)
+            codes = opened.estimator.encode(source, layers=layers)
+            write_codes(temporary, codes, labels_of(source, dataset.label_names))
+    if found is not None:
+        about = f"{opened.config.recipe} on {dataset.name}, {split} split"
+        (print_scores_as_json if json else print_scores)(found, about)
+    if out is not None and not json:
+        print(out)
 
 
 def reconstruct(
@@ -98,58 +120,4 @@ def reconstruct(
             save_arrays(temporary, {"reconstructions": found})
         else:
             save_arrays(temporary, {"data": array_of(source), "reconstructions": found})
-    print(out)
-
-
-def interpolate(
-    run: Path,
-    data: str | None = None,
-    /,
-    *,
-    out: Path,
-    split: str = "test",
-    num: int = 6,
-    steps: int = 9,
-    overwrite: Flag = False,
-    data_dir: Path | None = None,
-    device: str | None = None,
-) -> None:
-    """Decoded straight lines between the codes of pairs of data: row i and row num + i.
-
-    Args:
-        run: folder of the run.
-        data: a name or a path; the run's own data if it is not given.
-        out: file to write: .npz, .npy, or .png for images.
-        split: train, valid or test.
-        num: of pairs.
-        steps: points on each line, both ends included.
-        overwrite: replace --out if it is there.
-        data_dir: folder of data sets.
-        device: cpu or cuda; cuda if there is one.
-    """
-    from ancestral.cli.contents import Content, save_arrays
-    from ancestral.cli.opened import first_rows, open_run
-    from ancestral.cli.outputs import writing
-    from ancestral.core import OptionError
-
-    opened = open_run(run, device)
-    content = Content(opened.config.spec)
-    suffixes = [s for s in (".npz", ".npy", ".png") if s in content.formats]
-    with writing(out, suffixes, overwrite=overwrite) as temporary:
-        source = first_rows(opened.data(data, data_dir).split(split), 2 * num)
-        if len(source) < 2 * num:
-            raise OptionError(
-                f"expected {2 * num} rows for {num} pairs, got {len(source)}",
-                hint=f"--num {len(source) // 2}",
-            )
-        start, end = source.subset(slice(0, num)), source.subset(slice(num, 2 * num))
-        lines = opened.estimator.interpolate(start, end, steps)
-        if out.suffix.lower() == ".png":
-            from ancestral.plots import ImageRow, image_rows, save
-
-            pixels = content.pixels(lines.reshape(-1, *content.spec.shape))
-            rows = [ImageRow(part) for part in pixels.reshape(num, steps, *pixels.shape[1:])]
-            save(image_rows(rows), temporary)
-        else:
-            save_arrays(temporary, {"interpolations": lines})
     print(out)

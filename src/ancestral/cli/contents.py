@@ -16,7 +16,7 @@ from ancestral.cli.written_text import text_of
 from ancestral.core import Batch, Column, Specification
 from ancestral.data import Source, mu_law_inverse
 
-__all__ = ["Content", "array_of", "labels_of", "save_arrays", "write_csv"]
+__all__ = ["Content", "array_of", "cells_of", "labels_of", "save_arrays", "write_csv"]
 
 _COLUMNS = 8
 _SILENCE = 0.25  # seconds between sounds
@@ -66,16 +66,26 @@ class Content:
         filled = x.nan_to_num()
         return Pixels(self.spec, Batch(filled, seen))(filled, None if seen.all() else seen)
 
-    def write_table(self, path: Path, rows: np.ndarray) -> None:
-        """A csv file with the names of the columns, and with categories as text."""
+    def write_table(
+        self, path: Path, rows: np.ndarray, leading: Mapping[str, Sequence[object]] | None = None
+    ) -> None:
+        """A csv file with the names of the columns, and with categories as text.
+
+        Args:
+            path: of the file.
+            rows: [rows, columns].
+            leading: columns to stand before those of the data, by name.
+        """
         columns = self.spec.columns
         if columns is None:
             names = [f"column_{i + 1}" for i in range(self.spec.num_dims)]
             kind = self.spec.kind
             assert kind is not None
             columns = tuple(Column(name, kind, self.spec.num_levels) for name in names)
-        cells = [_cells(column, rows[:, i]) for i, column in enumerate(columns)]
-        write_csv(path, [column.name for column in columns], list(zip(*cells, strict=True)))
+        cells = [cells_of(column, rows[:, i]) for i, column in enumerate(columns)]
+        before = leading or {}
+        names = [*before, *(column.name for column in columns)]
+        write_csv(path, names, list(zip(*before.values(), *cells, strict=True)))
 
     def write_grids(self, path: Path, grids: Mapping[str, np.ndarray]) -> None:
         """A picture of grids of images, one beside the other, each under its name."""
@@ -142,7 +152,7 @@ def write_csv(path: Path, names: Sequence[str], rows: Sequence[Sequence[object]]
         writer.writerows(rows)
 
 
-def _cells(column: Column, values: np.ndarray) -> list[str]:
+def cells_of(column: Column, values: np.ndarray) -> list[str]:
     """One column as text: categories by their names, integers without a point."""
     if column.categories is not None:
         last = len(column.categories) - 1

@@ -1,4 +1,4 @@
-"""`evaluate`, `compare` and `report`."""
+"""`evaluate` and `report`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ancestral.cli.flags import Flag
-from ancestral.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from ancestral.evaluation import ComparisonRow, Evaluation
+    from ancestral.evaluation import Evaluation, Gaps
 
-__all__ = ["compare", "evaluate", "print_evaluation", "report"]
+__all__ = ["evaluate", "print_evaluation", "report"]
 
 Method = Literal["auto", "exact", "importance", "psis", "ais", "bdmc"]
-Quick = Literal["auto", "exact", "importance", "psis"]
 
 
 def evaluate(
@@ -91,63 +89,6 @@ def evaluate(
         print_evaluation(found)
 
 
-def compare(
-    *runs: Path,
-    split: str = "test",
-    samples: int = 1000,
-    method: Quick = "auto",
-    seed: int = 0,
-    json: Flag = False,
-    data_dir: Path | None = None,
-    device: str | None = None,
-) -> None:
-    """Several runs on the same rows, the best first, in nats per datum.
-
-    Args:
-        runs: folders of runs, all trained on one data set.
-        split: train, valid or test.
-        samples: importance samples for each datum, where log p is not exact.
-        method: auto is exact where a model is, importance sampling elsewhere; psis smooths the
-            weights, and its values are no bounds.
-        seed: of the samples.
-        json: print one JSON object.
-        data_dir: folder of data sets.
-        device: cpu or cuda; cuda if there is one.
-    """
-    from ancestral.cli.measuring import Measurement, measure, setting_of
-    from ancestral.cli.opened import open_run
-    from ancestral.evaluation import compare as compared
-    from ancestral.evaluation.compare import refuse_unlike
-
-    how = Measurement(split, samples, method, seed)
-    opened = {str(run): open_run(run, device) for run in runs}  # all, before the work starts
-    sources = {name: one.data(None, data_dir) for name, one in opened.items()}
-    if sources:
-        refuse_unlike(
-            {
-                name: (setting_of(opened[name], data, split), len(data.split(split)))
-                for name, data in sources.items()
-            }
-        )
-    evaluations = {name: measure(one, sources[name], how) for name, one in opened.items()}
-    rows = compared(evaluations)
-    if json:
-        setting = next(iter(evaluations.values())).setting
-        _print_json(
-            {
-                "data": setting.data,
-                "split": setting.split,
-                "unit": "nats",
-                "runs": [row.to_dict() for row in rows],
-            }
-        )
-    else:
-        print_table(
-            ("run", "recipe", "log p (nats)", "below best", "bits/dim", "kind"),
-            [_cells(row) for row in rows],
-        )
-
-
 def report(run: Path, /, *, data_dir: Path | None = None, device: str | None = None) -> None:
     """Evaluate a run and write its report.html and pictures anew; prints the report's path.
 
@@ -167,9 +108,11 @@ def report(run: Path, /, *, data_dir: Path | None = None, device: str | None = N
 def print_evaluation(found: Evaluation) -> None:
     """The numbers to standard output; how to read them to standard error."""
     from ancestral.evaluation.information import rounded_down
+    from ancestral.evaluation.words import counted
 
     setting = found.setting
-    print(f"{setting.recipe} on {setting.data}, {setting.split} split, {found.n:,} data")
+    number = counted(found.n, "datum", "data")
+    print(f"{setting.recipe} on {setting.data}, {setting.split} split, {number}")
     lines: list[tuple[str, str]] = []
     if found.log_prob is not None:
         number = found.log_prob
@@ -207,7 +150,7 @@ def print_evaluation(found: Evaluation) -> None:
         for name, gap in (
             ("log p - ELBO", found.gaps.total),
             ("approximation gap", found.gaps.approximation),
-            ("amortisation gap", found.gaps.amortization),
+            (_gap_name(found.gaps), found.gaps.amortization),
         ):
             if gap is not None:
                 lines.append((name, f"{_value(gap.value, gap.std_error)} nats, an estimate"))
@@ -224,15 +167,10 @@ def print_evaluation(found: Evaluation) -> None:
             print(f"{word}: {sentence}", file=sys.stderr)
 
 
-def _cells(row: ComparisonRow) -> tuple[str, ...]:
-    if row.log_prob is None or row.below_best is None:
-        return (row.name, row.recipe, "none", "", "", "no likelihood")
-    error = row.below_best_std_error
-    below = f"{row.below_best:.2f}" + ("" if not error else f" ± {error:.2f}")
-    bits = "" if row.bits_per_dim is None else f"{row.bits_per_dim:.3f}"
-    samples = "" if row.samples is None else f", {row.samples:,} samples"
-    kind = row.kind.replace("_", " ") + samples
-    return (row.name, row.recipe, _value(row.log_prob, row.std_error), below, bits, kind)
+def _gap_name(gaps: Gaps) -> str:
+    from ancestral.evaluation.gaps import ENCODER
+
+    return "amortisation gap" if gaps.found_by == ENCODER else "gap of q's own fit"
 
 
 def _value(value: float, std_error: float | None) -> str:

@@ -36,10 +36,13 @@ class OpenedRun:
         """What samples need to become text or sound again."""
         return kept_text(self.config.data)
 
-    def data(self, name: str | None, data_dir: Path | None) -> Dataset:
-        """The data of the run, or others that the model can read."""
+    def data(
+        self, name: str | None, data_dir: Path | None, *, label: str | None = None
+    ) -> Dataset:
+        """The data of the run, or others that the model can read, with a column of labels."""
         kept = self.config.data if name is None else {"name": name, **self.config.data}
         choice = DataChoice.from_dict(kept).instead(name, data_dir)
+        choice = choice if label is None else replace(choice, label=label)
         data = choice.read(like=self.config.spec, vocabulary=self.text.vocabulary)
         return _of_same_rate(data, self.text.sample_rate)
 

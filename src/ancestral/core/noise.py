@@ -1,4 +1,4 @@
-"""Noise of draws, which can be made the same for all rows of a batch."""
+"""Noise of draws, which can be made the same for all rows of a batch, or each row's own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-__all__ = ["exponential_noise", "normal_noise", "shared_noise", "uniform_noise"]
+from ancestral.core.row_noise import NoiseOfRows
 
-# a plain global, as the generators of torch are, and as compiled code can read it
+__all__ = [
+    "exponential_noise",
+    "normal_noise",
+    "own_noise",
+    "samples_from",
+    "shared_noise",
+    "uniform_noise",
+]
+
+# plain globals, as the generators of torch are, and as compiled code can read them
 _shared_axis: int | None = None
+_rows: NoiseOfRows | None = None
 
 
 @contextmanager
@@ -28,26 +38,86 @@ def shared_noise(axis: int) -> Iterator[None]:
         >>> bool((noise[:, :1] == noise).all()), bool((noise[:1] == noise).all())
         (True, False)
     """
-    global _shared_axis
-    before, _shared_axis = _shared_axis, axis
+    global _shared_axis, _rows
+    before, _shared_axis, _rows = (_shared_axis, _rows), axis, None
     try:
         yield
     finally:
-        _shared_axis = before
+        _shared_axis, _rows = before
+
+
+@contextmanager
+def own_noise(keys: Tensor) -> Iterator[None]:
+    """Inside, noise [samples, rows, ...] is a function of each row's key.
+
+    So what is drawn for a row does not depend on its company, nor on its place; and the noise of
+    two keys is independent. Noise of another shape, with no rows on its second axis, is drawn
+    from torch's generator as usual.
+
+    Args:
+        keys: [rows] int64, such as `row_noise.RowKeys` gives.
+
+    Example:
+        >>> with own_noise(torch.tensor([5, 6, 7])):
+        ...     many = normal_noise((4, 3, 2), torch.empty(()))
+        >>> with own_noise(torch.tensor([6])):
+        ...     alone = normal_noise((4, 1, 2), torch.empty(()))
+        >>> bool((many[:, 1:2] == alone).all())
+        True
+    """
+    global _shared_axis, _rows
+    before, _shared_axis, _rows = (_shared_axis, _rows), None, NoiseOfRows(keys)
+    try:
+        yield
+    finally:
+        _shared_axis, _rows = before
+
+
+@contextmanager
+def samples_from(first: int, num_samples: int) -> Iterator[None]:
+    """Inside `own_noise`, say which samples are drawn: all of them at once, or some at a time.
+
+    Then the pieces in which samples are made do not change them. Without `own_noise` this does
+    nothing.
+
+    Args:
+        first: number of the first sample.
+        num_samples: from there on.
+
+    Example:
+        >>> with own_noise(torch.tensor([5])):
+        ...     with samples_from(0, 4):
+        ...         whole = normal_noise((4, 1, 2), torch.empty(()))
+        ...     with samples_from(3, 1):
+        ...         last = normal_noise((1, 1, 2), torch.empty(()))
+        >>> bool((whole[3:] == last).all())
+        True
+    """
+    if _rows is None:
+        yield
+        return
+    with _rows.samples_from(first, num_samples):
+        yield
 
 
 def normal_noise(shape: Sequence[int], like: Tensor) -> Tensor:
     """Draws from N(0, 1), in the precision of `like` and where it is."""
+    if _rows is not None and _rows.covers(shape):
+        return _rows.normal(shape, like)
     return _drawn(torch.randn, shape, like)
 
 
 def uniform_noise(shape: Sequence[int], like: Tensor) -> Tensor:
     """Draws from [0, 1), in the precision of `like` and where it is."""
+    if _rows is not None and _rows.covers(shape):
+        return _rows.uniform(shape, like)
     return _drawn(torch.rand, shape, like)
 
 
 def exponential_noise(shape: Sequence[int], like: Tensor) -> Tensor:
     """Draws from the exponential distribution of rate 1, likewise."""
+    if _rows is not None and _rows.covers(shape):
+        return torch.log1p_(_rows.uniform(shape, like).neg_()).neg_()
     return _drawn(_exponential, shape, like)
 
 

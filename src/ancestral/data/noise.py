@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ancestral.core.hashing import low32, mixed32, mixed64, wrapped
 from ancestral.core.seeding import derived_seed
 
 __all__ = ["fixed_levels", "fixed_uniforms"]
@@ -43,33 +44,9 @@ def fixed_levels(seed: int, index: Tensor, shape: tuple[int, ...], num_levels: i
 def _hashed(seed: int, index: Tensor, shape: tuple[int, ...]) -> Tensor:
     """[rows, *shape] int32 of well-mixed bits."""
     num_cells = int(torch.Size(shape).numel())
-    rows = _mixed64(index.long() + _wrapped(derived_seed(seed, _ROWS)))
-    cells = torch.arange(num_cells, device=index.device) + _wrapped(derived_seed(seed, _CELLS))
+    rows = mixed64(index.long() + wrapped(derived_seed(seed, _ROWS)))
+    cells = torch.arange(num_cells, device=index.device) + wrapped(derived_seed(seed, _CELLS))
     # The low halves of two hashes are added and hashed again: 32-bit arithmetic on the big
     # array is several times as fast as 64-bit.
-    mixed = _low32(rows)[:, None] + _low32(_mixed64(cells))
-    return _mixed32(mixed).reshape(len(index), *shape)
-
-
-def _mixed64(z: Tensor) -> Tensor:
-    """The finaliser of SplitMix64 (Steele et al., 2014) on int64, which wraps."""
-    z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * _wrapped(0xBF58476D1CE4E5B9)
-    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * _wrapped(0x94D049BB133111EB)
-    return z ^ ((z >> 31) & 0x1FFFFFFFF)
-
-
-def _mixed32(z: Tensor) -> Tensor:
-    """The integer hash `lowbias32` (Wellons, 2018) on int32, which wraps; overwrites z."""
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - (1 << 32))):
-        z ^= (z >> shift) & ((1 << (32 - shift)) - 1)
-        z *= factor
-    z ^= (z >> 16) & 0xFFFF
-    return z
-
-
-def _low32(z: Tensor) -> Tensor:
-    return (((z & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000).to(torch.int32)
-
-
-def _wrapped(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
+    mixed = low32(rows)[:, None] + low32(mixed64(cells))
+    return mixed32(mixed).reshape(len(index), *shape)

@@ -1,35 +1,161 @@
-"""The embedding of rows, whatever kind of model and posterior it comes from."""
+"""`Embedding`: what a fitted estimator makes of codes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ancestral.core import Batch, NotExact
+from ancestral.applications.arithmetic import attribute_vector, shifted
+from ancestral.applications.embedding import Layers, codes_of, decoder_of
+from ancestral.applications.interpolation import CodePath, path_between
+from ancestral.core import Batch, OptionError
+from ancestral.core.registry import nearest
+from ancestral.data import Source
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import Autoencoder, LatentVariableModel
 
-__all__ = ["codes_of"]
+__all__ = ["Embedding"]
+
+_ROWS = 500  # rows that are encoded or decoded at once
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
-@torch.no_grad()
-def codes_of(model: nn.Module, posterior: Posterior | None, batch: Batch) -> Tensor:
-    """The means of q(z | x), or an autoencoder's codes: [rows, latent].
+class Embedding:
+    """The part of `DensityEstimator` that encodes and decodes."""
+
+    model_: nn.Module
+    posterior_: Posterior | None
+
+    if TYPE_CHECKING:
+
+        def _source(self, X: Any, context: Any = None) -> Source: ...
+
+        def _require_fitted(self) -> None: ...
+
+        def fit(self, X: Any, y: None = None) -> Embedding: ...  # noqa: D102
+
+    def encode(self, X: Any, *, layers: str = "all") -> np.ndarray:
+        """A vector for each row, [rows, D]: the embedding. Deterministic.
+
+        Means of q(z | x) of latent-variable models, codes of an autoencoder, and of
+        autoregressive models their pooled hidden layer, from which nothing can be decoded.
+
+        Args:
+            X: rows.
+            layers: of a model with several stochastic layers: all, or top for the one furthest
+                from the data.
+        """
+        chosen = _member(Layers, layers, "layers")
+        return np.concatenate([c.cpu().numpy() for c in self._codes(X, chosen)])
+
+    def transform(self, X: Any) -> np.ndarray:
+        """`encode`, under scikit-learn's name."""
+        return self.encode(X)
+
+    def fit_transform(self, X: Any, y: None = None) -> np.ndarray:
+        """`fit`, then `encode` the same rows."""
+        return self.fit(X, y).encode(X)
+
+    def decode(self, codes: Any) -> np.ndarray:
+        """E[x | z], or the likeliest code where codes have no order: [..., *shape].
+
+        Args:
+            codes: [..., latent], all layers of them.
+        """
+        self._require_fitted()
+        model = decoder_of(self.model_)
+        weight = next(self.model_.parameters())
+        z = torch.as_tensor(np.asarray(codes)).to(weight)
+        with torch.no_grad():
+            parts = [model.reconstruct(part) for part in z.reshape(-1, z.shape[-1]).split(_ROWS)]
+        found = torch.cat(parts)
+        return found.reshape(*z.shape[:-1], *found.shape[1:]).cpu().numpy()
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """E[x | z] at the mean of q(z | x), [rows, *shape]; missing cells are filled in."""
+        self._require_fitted()
+        decoder_of(self.model_)
+        return np.concatenate([self.decode(codes.cpu()) for codes in self._codes(X)])
+
+    def interpolate(
+        self, start: Any, end: Any, num_steps: int = 9, *, path: str = "linear"
+    ) -> np.ndarray:
+        """Decoded paths between codes, [rows, num_steps, *shape].
+
+        Args:
+            start: rows to start from.
+            end: rows to end at, as many.
+            num_steps: points on each path, both ends included.
+            path: linear, or spherical: along a great circle, the radius changing evenly.
+        """
+        return self.decode(self.code_paths(start, end, num_steps, path=path))
+
+    def code_paths(
+        self, start: Any, end: Any, num_steps: int = 9, *, path: str = "linear"
+    ) -> np.ndarray:
+        """The codes that `interpolate` decodes, [rows, num_steps, latent]."""
+        self._require_fitted()
+        decoder_of(self.model_)
+        chosen = _member(CodePath, path, "path")
+        first, last = (torch.as_tensor(self.encode(x)) for x in (start, end))
+        return path_between(first, last, num_steps, chosen).numpy()
+
+    def attribute_vector(self, X: Any, mask: Any, without: Any = None) -> np.ndarray:
+        """The mean code of rows with an attribute less that of rows without it, [latent].
+
+        Args:
+            X: rows.
+            mask: [rows] bool, which of them have the attribute.
+            without: [rows] bool, which of them to compare with; None: all others.
+        """
+        self._require_fitted()
+        decoder_of(self.model_)
+        has, lacks = (None if m is None else _as_mask(m) for m in (mask, without))
+        assert has is not None
+        return attribute_vector(torch.as_tensor(self.encode(X)), has, lacks).numpy()
+
+    def shift(
+        self, X: Any, vector: Any, strengths: Sequence[float] = (-2.0, -1.0, 0.0, 1.0, 2.0)
+    ) -> np.ndarray:
+        """Rows decoded from their codes with an attribute vector added, [rows, strengths, *shape].
+
+        Args:
+            X: rows.
+            vector: [latent], such as `attribute_vector` gives.
+            strengths: how often it is added; 0 gives the reconstruction.
+        """
+        self._require_fitted()
+        decoder_of(self.model_)
+        codes = torch.as_tensor(self.encode(X))
+        moved = shifted(codes, torch.as_tensor(np.asarray(vector)), torch.as_tensor(strengths))
+        return self.decode(moved)
+
+    def _codes(self, X: Any, layers: Layers = Layers.ALL) -> Iterator[Tensor]:
+        batches: Iterator[Batch] = self._source(X).ordered(_ROWS)
+        return (codes_of(self.model_, self.posterior_, batch, layers) for batch in batches)
+
+
+def _member(choices: type[_Choice], name: str, what: str) -> _Choice:
+    names = [str(choice) for choice in choices]
+    if name not in names:
+        raise OptionError(
+            f"expected {what} to be one of {', '.join(names)}, got {name!r}",
+            hint=nearest(str(name), names),
+        )
+    return choices(name)
+
+
+def _as_mask(mask: Any) -> Tensor:
+    """[rows] bool.
 
     Raises:
-        NotExact: the model has no latent variables, or nothing that finds them.
+        OptionError: it is not of True and False.
     """
-    if isinstance(model, Autoencoder):
-        return model.encode(batch)
-    if not isinstance(model, LatentVariableModel):
-        raise NotExact(
-            f"{type(model).__name__} has no latent variables to encode into",
-            hint="latent-variable models have: `vae`, `ppca`",
-        )
-    if posterior is None:
-        raise NotExact(
-            "the model has no encoder: it was trained to draw samples, not to tell which z a row "
-            "comes from",
-            hint="`vae` and `wae` train an encoder along",
-        )
-    return posterior.adapted(model, batch).mean(model, batch)
+    values = np.asarray(mask)
+    if values.dtype != bool and not np.isin(values, (0, 1)).all():
+        raise OptionError("expected a mask of True and False, got other values")
+    return torch.as_tensor(values.astype(bool))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ancestral.evaluation.gaps import Gap, Gaps
+from ancestral.evaluation.gaps import ENCODER, Gap, Gaps
 from ancestral.evaluation.information import Information, rounded_down
 from ancestral.evaluation.picture import Material, Picture, Section
+from ancestral.evaluation.words import counted
 from ancestral.plots import Part, SplitBar, split_bars
 
 __all__ = ["bound_pictures"]
@@ -56,20 +57,27 @@ def _gaps(gaps: Gaps) -> Picture:
     else:
         parts = (
             _part("the family of q", gaps.approximation, "first"),
-            _part("the encoder", gaps.amortization, "second"),
+            _part(gaps.found_by, gaps.amortization, "second"),
         )
         why = (
             f"The family loses what its best member for each datum ({gaps.family}) still lacks; "
-            "the encoder loses what it misses of that. A large first part asks for a richer q "
-            "(a flow, a full covariance), a large second one for a larger or longer trained "
-            "encoder"
+            f"{gaps.found_by} {_loses(gaps)} what is missed of that. A large first part asks for "
+            f"a richer q (a flow, a full covariance), a large second one for {_cure(gaps)}"
         )
     caption = (
         f"How far the ELBO lies below log p(x), and why (Cremer et al., 2018), over "
-        f"{gaps.num_rows:,} data; estimates. {why}."
+        f"{counted(gaps.num_rows, 'datum', 'data')}; estimates. {why}."
     )
     title = f"log p(x) {_MINUS} ELBO: {_with_error(gaps.total)} nats"
     return Picture("gaps", Section.BOUND, caption, split_bars([SplitBar(title, parts)]))
+
+
+def _loses(gaps: Gaps) -> str:
+    return "loses" if gaps.found_by == ENCODER else "lose"
+
+
+def _cure(gaps: Gaps) -> str:
+    return "a larger or longer trained encoder" if gaps.found_by == ENCODER else "more of them"
 
 
 def _part(name: str, gap: Gap, look: str) -> Part:

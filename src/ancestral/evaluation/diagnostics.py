@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ancestral.core import Accumulated, Batch, IncompatibleChoices, derived_seed, seeded
+from ancestral.core.noise import own_noise
+from ancestral.core.row_noise import RowKeys
 from ancestral.distributions import kl_terms
 from ancestral.evaluation.latent_use import ACTIVE_VARIANCE, LatentUse
 from ancestral.evaluation.latents import adapted_to, kl_by_dimension, two_means
@@ -20,6 +22,8 @@ from ancestral.inference.posteriors import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel, LayeredPrior
 
 __all__ = ["ACTIVE_VARIANCE", "LatentUse", "VariationalTerms", "variational_terms"]
+
+_NOISE = 0x16  # stream of derived seeds
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,16 @@ def variational_terms(
         posterior: q; per-datum ones are first fitted to the rows.
         batches: the data; (samples x rows of a batch) codes are decoded at once.
         num_samples: draws of z for each datum.
-        seed: the same seed and batches give the same numbers.
+        seed: of the samples; the same seed gives a row the same numbers in any batch.
     """
     means, kl_per_dim, kl_per_layer = _Moments(), _Moments(), _Moments()
     kl, elbo_a, elbo_b = Accumulated(), Accumulated(), Accumulated()
     noise_a = noise_b = 0.0
+    keys = RowKeys(derived_seed(seed, _NOISE))
     for number, batch in enumerate(batches):
         adapted, rows = adapted_to(posterior, model, batch)
         closed_kl = None
-        with seeded(derived_seed(seed, number)):
+        with seeded(derived_seed(seed, number)), own_noise(keys.of(rows)):
             z, log_q = adapted.draw(model, rows, num_samples)
             means.add(*two_means(adapted, model, rows))
             if isinstance(adapted, ParametricPosterior):

@@ -22,6 +22,7 @@ from ancestral.core import (
 from ancestral.core.estimate import weakest
 from ancestral.data import Source
 from ancestral.evaluation.diagnostics import VariationalTerms, variational_terms
+from ancestral.evaluation.fingerprint import Fingerprint, RowHashes
 from ancestral.evaluation.gaps import GapsOptions, measure_gaps
 from ancestral.evaluation.information import estimate_information
 from ancestral.evaluation.result import (
@@ -34,6 +35,7 @@ from ancestral.evaluation.result import (
 )
 from ancestral.evaluation.symbols import per_symbol
 from ancestral.evaluation.unscored import unscored
+from ancestral.evaluation.words import counted
 from ancestral.inference.evidence import EvidenceMethod, default_method, has_proposal
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
@@ -87,10 +89,11 @@ def evaluate(
     rows = _Rows(source, batch_size, on_rows)
     with _evaluation_mode(model, posterior), torch.no_grad():
         if isinstance(model, Autoencoder):
-            return _of_autoencoder(model, rows, setting)
+            return replace(_of_autoencoder(model, rows, setting), fingerprint=rows.fingerprint)
         unknown = method is None and not isinstance(model, ExactLogProb)
         if unknown and isinstance(model, LatentVariableModel) and not has_proposal(posterior):
-            return unscored(model, posterior, rows, setting)
+            found = unscored(model, posterior, rows, setting)
+            return replace(found, fingerprint=rows.fingerprint)
         evidence = (method or default_method(model, seed=seed))(model, posterior, rows)
         num_cells = rows.num_cells
         terms, measured = None, None
@@ -103,7 +106,7 @@ def evaluate(
                 measured = measure_gaps(model, posterior, source, gaps, seed=seed, on_rows=on_rows)
         symbols = per_symbol(model, source)
     found = _assembled(evidence, terms, source, setting, num_cells)
-    found = replace(found, per_symbol=symbols, gaps=measured)
+    found = replace(found, per_symbol=symbols, gaps=measured, fingerprint=rows.fingerprint)
     if symbols is None or source.spec.end_code is None:
         return found
     # cells after the end are certain: dividing by their number would flatter short sequences
@@ -179,24 +182,31 @@ def _assembled(
 
 
 class _Rows:
-    """The source's rows in order, as often as wanted; counts observed cells on the way."""
+    """The source's rows in order, as often as wanted; counts and hashes them on the way."""
 
     def __init__(
         self, source: Source, batch_size: int, on_rows: Callable[[int], None] | None
     ) -> None:
         self.source = source
         self.num_cells = 0
+        self._hashes = RowHashes(source)
         self._batch_size = batch_size
         self._on_rows = on_rows
 
     def __iter__(self) -> Iterator[Batch]:
-        self.num_cells = 0
+        self.num_cells, self._hashes = 0, RowHashes(self.source)
         for batch in self.source.ordered(self._batch_size):
+            self._hashes.add(batch)
             observed = batch.observed
             self.num_cells += batch.x.numel() if observed is None else int(observed.sum())
             yield batch
             if self._on_rows is not None:
                 self._on_rows(len(batch))
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the rows of the last pass."""
+        return self._hashes.fingerprint()
 
 
 @contextmanager
@@ -258,9 +268,10 @@ def _warnings(
             "no probability, or its numbers overflowed"
         )
     if evidence.khat is not None and khat is None:
+        number = evidence.num_samples or 0
         found.append(
-            f"{evidence.num_samples} importance samples are too few to tell how good log p is; "
-            "take 100 at least"
+            f"{counted(number, 'importance sample')} {'is' if number == 1 else 'are'} too few to "
+            "tell how good log p is; take 100 at least"
         )
     if khat is not None and khat.share_above_threshold > _MANY_HEAVY_TAILS:
         found.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from ancestral.evaluation.latents import posterior_means
 from ancestral.evaluation.picture import Material, Picture, Section
 from ancestral.evaluation.result import log_prob_name
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import Autoencoder, LatentVariableModel
+from ancestral.models import Autoencoder, AutoregressiveModel, LatentVariableModel, OrderEnsemble
 from ancestral.plots import coloured_map, kl_bars, labelled_map, latent_plane
 
 __all__ = ["latent_pictures"]
@@ -27,7 +29,9 @@ _MOST_TILES, _MOST_TILES_OF_A_SLICE, _FEWEST_TILES = 20, 12, 6
 def latent_pictures(
     model: nn.Module, posterior: Posterior | None, material: Material
 ) -> list[Picture]:
-    """What there is to see of z; nothing for models without latent variables."""
+    """What there is to see of z, or of an autoregressive model's hidden units."""
+    if isinstance(model, AutoregressiveModel | OrderEnsemble):
+        return _hidden_map(model, material)
     is_autoencoder = isinstance(model, Autoencoder)
     has_density = posterior is not None and posterior.has_density
     has_posterior = isinstance(model, LatentVariableModel) and posterior is not None
@@ -44,6 +48,17 @@ def latent_pictures(
     elif material.variance_of_means is not None and len(material.variance_of_means) > 1:
         pictures.append(_spread(material.variance_of_means))
     return pictures
+
+
+def _hidden_map(model: AutoregressiveModel | OrderEnsemble, material: Material) -> list[Picture]:
+    """A map of pooled hidden units, where labels colour it and are not given to the model."""
+    if material.labels is None or material.rows.context is not None:
+        return []
+    found = _all_means(model, None, material.rows)
+    if found.shape[1] < 2:
+        return []
+    picture = _map(found, material, what="pooled hidden units")
+    return [replace(picture, name="hidden-map", section=Section.LABELS)]
 
 
 def _all_means(model: nn.Module, posterior: Posterior | None, rows: Batch) -> Tensor:

@@ -9,7 +9,8 @@ from torch.distributions import Distribution
 from ancestral.core import Batch, IncompatibleChoices
 from ancestral.distributions import DiagonalNormal, FullNormal, kl_terms
 from ancestral.inference.posteriors import ParametricPosterior, Posterior
-from ancestral.models import Autoencoder, LatentVariableModel
+from ancestral.models import Autoencoder, AutoregressiveModel, LatentVariableModel, OrderEnsemble
+from ancestral.models.autoregressive import features_of
 
 __all__ = ["adapted_to", "kl_by_dimension", "posterior_means", "two_means"]
 
@@ -29,13 +30,15 @@ def adapted_to(
 
 @torch.no_grad()
 def posterior_means(model: nn.Module, posterior: Posterior | None, batch: Batch) -> Tensor:
-    """E[z | x] under q, or an autoencoder's code: [batch, latent].
+    """E[z | x] under q, an autoencoder's code, or pooled hidden units: [batch, D].
 
     Raises:
         IncompatibleChoices: the model has no latent variables, or there is no posterior.
     """
     if isinstance(model, Autoencoder):
         return model.encode(batch)
+    if isinstance(model, AutoregressiveModel | OrderEnsemble):
+        return features_of(model, batch.x, batch.context)
     if not isinstance(model, LatentVariableModel) or posterior is None:
         raise IncompatibleChoices(
             f"expected a model with latent variables and a posterior, got {type(model).__name__} "

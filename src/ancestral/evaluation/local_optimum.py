@@ -61,7 +61,7 @@ def locally_optimal(
         return None
     tuned = copy.deepcopy(posterior).requires_grad_(requires_grad=True)
     _fit(model, tuned, batch, refinement, _FINE_TUNING * refinement.learning_rate)
-    return LocalOptimum(tuned, f"{type(posterior).__name__}, trained on these rows alone")
+    return LocalOptimum(tuned, "a copy of q, trained on these rows alone")
 
 
 @torch.no_grad()

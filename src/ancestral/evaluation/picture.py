@@ -30,7 +30,9 @@ class Section(StrEnum):
     RECONSTRUCTIONS = "Reconstructions"
     INTERPOLATIONS = "Interpolations"
     LATENT = "Latent space"
+    LABELS = "What codes say of labels"
     BOUND = "What the bound is made of"
+    ODD = "What the model finds odd"
     LOG_PROB = "How log p is spread, and how far to trust it"
 
 

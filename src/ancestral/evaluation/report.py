@@ -13,12 +13,14 @@ from typing import Any
 from ancestral.core.estimate import Kind
 from ancestral.evaluation.page import document
 from ancestral.evaluation.picture import Picture, PictureSet, Section
+from ancestral.evaluation.probe import Probe
 from ancestral.evaluation.result import (
     ErrorOfReconstruction,
     Evaluation,
     Number,
     log_prob_name,
 )
+from ancestral.evaluation.words import counted
 from ancestral.plots import png_fragment, save, svg_fragment
 
 __all__ = ["ReportContent", "write_report"]
@@ -43,6 +45,7 @@ class ReportContent:
         model: sentences about the model.
         data: sentences about the data: kind and reason, split, binarisation, missing cells.
         pictures: what `draw_pictures` returned.
+        probe: what codes say of labels; None where there are none.
         configuration: options of the run; nested mappings are written with dots.
         references: BibTeX entries of the parts in use.
         footer: such as version, date and command line.
@@ -53,6 +56,7 @@ class ReportContent:
     model: Sequence[str] = ()
     data: Sequence[str] = ()
     pictures: PictureSet = field(default_factory=lambda: PictureSet([], []))
+    probe: Probe | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)
     references: Sequence[str] = ()
     footer: str = ""
@@ -88,7 +92,7 @@ def _body(content: ReportContent) -> str:
         parts.append(_list(evaluation.notes))
     parts.append(_section("The model", _paragraphs(content.model)))
     parts.append(_section("The data", _paragraphs(content.data)))
-    parts.append(_gallery(content.pictures))
+    parts.append(_gallery(content.pictures, {Section.LABELS: _probe(content.probe)}))
     if evaluation is not None:
         parts.append(_section("All numbers", _numbers_table(evaluation)))
     parts.append(_section("Configuration", _table(_flattened(content.configuration))))
@@ -101,21 +105,23 @@ def _body(content: ReportContent) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _gallery(pictures: PictureSet) -> str:
-    """All pictures by section, with the reasons for those that are missing."""
+def _gallery(pictures: PictureSet, tables: Mapping[Section, str]) -> str:
+    """All pictures by section, with tables, and the reasons for those that are missing."""
     parts = []
     for section in Section:
         found = [p for p in pictures.drawn if p.section is section]
         why_not = _paragraphs(pictures.omitted) if section is Section.SAMPLES else ""
         # a section of several figures may be parted between columns, one of a single may not
         name = "long" if len(found) > 1 else "short"
-        parts.append(_section(section, why_not + "".join(map(_picture, found)), name))
+        inside = why_not + "".join(map(_picture, found)) + tables.get(section, "")
+        parts.append(_section(section, inside, name))
     return f'<div class="pictures">{"".join(parts)}</div>' if any(parts) else ""
 
 
 def _lead(evaluation: Evaluation) -> str:
     setting = evaluation.setting
-    text = f"Recipe {setting.recipe}, on {evaluation.n:,} data of the {setting.split} split of "
+    text = f"Recipe {setting.recipe}, on {counted(evaluation.n, 'datum', 'data')} of the "
+    text += f"{setting.split} split of "
     text += setting.data
     if setting.binarization:
         text += f" (binarised: {setting.binarization})"
@@ -183,9 +189,22 @@ def _card(name: str, value: str, unit: str, meaning: str) -> str:
     )
 
 
+def _probe(found: Probe | None) -> str:
+    """Scores of codes, beside those of x itself."""
+    if found is None:
+        return ""
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("", "codes", "x itself"))
+    lines = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(codes)}</td><td>{escape(x)}</td></tr>'
+        for name, codes, x in found.table()
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+    return f"{table}<p>{escape(_sentence(found.in_words()))}</p>"
+
+
 def _numbers_table(evaluation: Evaluation) -> str:
     entries = evaluation.to_dict()
-    for shown_elsewhere in ("kl_per_dim", "collapse", "warnings", "notes"):
+    for shown_elsewhere in ("kl_per_dim", "collapse", "warnings", "notes", "fingerprint"):
         entries.pop(shown_elsewhere, None)
     return _table([row for row in _flattened(entries) if row[1] not in ("", "None")])
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ancestral.core.estimate import Kind
+from ancestral.evaluation.fingerprint import Fingerprint
 from ancestral.evaluation.gaps import Gaps
 from ancestral.evaluation.information import Information
 from ancestral.evaluation.symbols import PerSymbol
+from ancestral.evaluation.words import counted
 
 __all__ = [
     "Bounds",
@@ -85,7 +87,8 @@ class Number:
             >>> Number(-91.2, 0.3, "lower_bound", 1000).in_words()
             'a lower bound, from 1,000 samples for each datum: the true value is this or higher'
         """
-        samples = "" if self.samples is None else f", from {self.samples:,} samples for each datum"
+        many = "" if self.samples is None else counted(self.samples, "sample")
+        samples = f", from {many} for each datum" if many else ""
         match self.kind:
             case "exact":
                 return "exact"
@@ -224,6 +227,7 @@ class Evaluation:
         notes: how to read the numbers, one sentence each.
         values: [n], log p of each datum (an autoencoder's negative error), for comparisons in
             pairs; it is not part of `to_dict`.
+        fingerprint: of the rows, which tells whether two numbers are of the same ones.
         khat_values: [n], k-hat of each datum, for pictures; not part of `to_dict` either.
         variance_of_means: [latent], of the posterior means over the data; the same.
     """
@@ -251,6 +255,7 @@ class Evaluation:
     information: Information | None = None
     gaps: Gaps | None = None
     bounds: Bounds | None = None
+    fingerprint: Fingerprint | None = None
     khat_values: np.ndarray | None = None
     variance_of_means: np.ndarray | None = None
 
@@ -259,6 +264,7 @@ class Evaluation:
         entries = {
             **asdict(self.setting),
             "n": self.n,
+            "fingerprint": self.fingerprint and self.fingerprint.to_dict(),
             "log_prob": self.log_prob and self.log_prob.to_dict(),
             **(self.bounds.to_dict() if self.bounds else {}),
             "bits_per_dim": self.bits_per_dim,
@@ -291,6 +297,7 @@ class Evaluation:
         return Evaluation(
             setting=Setting(d["recipe"], d["data"], d["split"], d["binarization"]),
             n=d["n"],
+            fingerprint=Fingerprint.from_dict(d["fingerprint"]) if "fingerprint" in d else None,
             bounds=Bounds.from_dict(d) if "gap" in d else None,
             log_prob=Number.from_dict(d["log_prob"]) if "log_prob" in d else None,
             bits_per_dim=d.get("bits_per_dim"),

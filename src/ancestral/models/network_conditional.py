@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import AffineTransform, Distribution, TransformedDistribution
 
-from ancestral.core import Conditional, DataDependent
+from ancestral.core import Conditional, DataDependent, NotExact
 from ancestral.core.shapes import expect_event
-from ancestral.distributions import Head
+from ancestral.distributions import CellHead, Head, Product
 from ancestral.models.units import Units
 
 __all__ = ["NetworkConditional"]
@@ -66,6 +66,31 @@ class NetworkConditional(Conditional, DataDependent):
             return self.head.log_prob(features, y, observed)
         log_prob = self.head.log_prob(features, self.units(y), observed)
         return log_prob + self.units.log_det(observed)
+
+    def log_prob_cells(
+        self, y: Tensor, context: Tensor | None = None, observed: Tensor | None = None
+    ) -> Tensor:
+        """The terms of log p(x | c), [..., *x] in nats of the data as given; 0 where missing.
+
+        Raises:
+            NotExact: the cells depend on each other even given the context.
+        """
+        head = self.head
+        parts = [part for _, part in head.parts] if isinstance(head, Product) else [head]
+        strange = next((part for part in parts if not isinstance(part, CellHead)), None)
+        if strange is not None:
+            raise NotExact(
+                f"the cells of a {type(strange).__name__} depend on each other even given the "
+                "context, so that log p is no sum over cells",
+                hint="fit with a likelihood of separate cells",
+            )
+        assert isinstance(head, CellHead | Product)
+        features = self.features(context)
+        if self.units is None:
+            return head.log_prob_cells(features, y, observed)
+        log_prob = head.log_prob_cells(features, self.units(y), observed)
+        log_scale = self.units.scale.log()
+        return log_prob - (log_scale if observed is None else log_scale * observed)
 
     def mean(self, context: Tensor) -> Tensor:
         """E[x | c]."""

@@ -3,6 +3,7 @@
 from ancestral.networks.convolutional import AsImage, ConvolutionalDecoder, ConvolutionalEncoder
 from ancestral.networks.dense import DenseNetwork, ResidualNetwork
 from ancestral.networks.features import InputFeatures
+from ancestral.networks.linear_path import WithLinearPath
 from ancestral.networks.noisy import NoisyInputs
 from ancestral.networks.shared import SharedParameters
 from ancestral.networks.site_maps import SiteMaps
@@ -17,4 +18,5 @@ __all__ = [
     "ResidualNetwork",
     "SharedParameters",
     "SiteMaps",
+    "WithLinearPath",
 ]

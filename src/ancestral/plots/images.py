@@ -81,11 +81,12 @@ def image_grids(grids: Sequence[tuple[str, np.ndarray]], num_columns: int) -> Fi
     return figure
 
 
-def image_rows(rows: Sequence[ImageRow]) -> Figure:
+def image_rows(rows: Sequence[ImageRow], column_names: Sequence[str] = ()) -> Figure:
     """Rows of images with labels: originals above reconstructions, or strips of interpolation.
 
     Args:
         rows: all with images of one size and number.
+        column_names: above the images of the first row, a short one for each; "" for none.
     """
     strips = [_strip(row) for row in rows]
     gap = max(1, strips[0].shape[1] // 200)
@@ -95,9 +96,17 @@ def image_rows(rows: Sequence[ImageRow]) -> Figure:
     longest = max(len(row.label) for row in rows)
     labelled = longest > 0
     room = 0.1 + 0.12 * longest if labelled else 0.0
-    figure = new_figure((WIDTH - room) * picture.shape[0] / picture.shape[1] + 0.1)
+    named = any(column_names)
+    height_of_names = 0.27 if named else 0.0
+    figure = new_figure(
+        (WIDTH - room) * picture.shape[0] / picture.shape[1] + 0.1 + height_of_names
+    )
     axes = figure.subplots()
     _show(axes, picture)
+    if named:
+        axes.xaxis.tick_top()
+        axes.set_xticks(_middles(rows[0]), column_names)
+        axes.tick_params(axis="x", labelsize=TEXT_SIZE, labelcolor=INK, length=0, pad=2)
     if labelled:
         height = strips[0].shape[0]
         middles = [i * (height + gap) + height / 2 for i in range(len(rows))]
@@ -158,12 +167,24 @@ def _as_rgb(images: np.ndarray) -> np.ndarray:
 def _strip(row: ImageRow) -> np.ndarray:
     pixels = _as_rgb(row.images)
     count, height, width, _ = pixels.shape
-    thin = np.ones((height, max(1, width // 28), 3))
-    wide = np.ones((height, max(2, width // 4), 3))
     pieces = [pixels[0]]
     for i in range(1, count):
-        pieces += [wide if i in row.spaces else thin, pixels[i]]
+        pieces += [np.ones((height, _space(row, i, width), 3)), pixels[i]]
     return np.concatenate(pieces, 1)
+
+
+def _space(row: ImageRow, column: int, width: int) -> int:
+    """Pixels before an image."""
+    return max(2, width // 4) if column in row.spaces else max(1, width // 28)
+
+
+def _middles(row: ImageRow) -> list[float]:
+    """Where the images of a strip have their middles, in pixels from the left."""
+    count, width = row.images.shape[0], row.images.shape[2]
+    starts = [0]
+    for i in range(1, count):
+        starts.append(starts[-1] + width + _space(row, i, width))
+    return [start + width / 2 for start in starts]
 
 
 def _show(axes: Axes, picture: np.ndarray) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["coloured_map", "kl_bars", "labelled_map"]
 
 _MAX_NAMED_CLASSES = 10
+_LONGEST_ON_THE_MAP, _LONGEST_IN_LEGEND = 4, 24  # characters of a name
 
 
 def labelled_map(
@@ -40,7 +41,9 @@ def labelled_map(
         names: of the classes; more than 10 are coloured but not named.
         axis_names: of the two axes.
     """
-    figure = new_figure(4.6 + (0.75 if len(names) <= _MAX_NAMED_CLASSES else 0.0))
+    named = len(names) <= _MAX_NAMED_CLASSES
+    lines = -(-len(names) // _columns_of_legend(_legend_names(names))) if named else 0
+    figure = new_figure(4.6 + (0.25 + 0.25 * lines if named else 0.0))
     axes = figure.subplots()
     colours = class_colours(len(names))
     order = np.random.default_rng(0).permutation(len(points))  # no class covers the others
@@ -53,7 +56,7 @@ def labelled_map(
         rasterized=True,
     )
     _plane(axes, axis_names)
-    if len(names) <= _MAX_NAMED_CLASSES:
+    if named:
         _name_classes(axes, points, labels, names, colours)
     return figure
 
@@ -149,15 +152,30 @@ def _name_classes(
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=3, foreground="white")]
-    for i, name in enumerate(names):
+    numbered = _are_long(names)
+    shown = _legend_names(names)
+    for i, name in enumerate(shown):
         mine = points[labels == i]
         axes.scatter([], [], color=colours[i], s=40, label=name)
         if len(mine):
             x, y = np.median(mine, 0)
-            text = axes.text(
-                x, y, name, fontsize=TEXT_SIZE + 2, weight="bold", color=INK, ha="center"
-            )
-            text.set(va="center", path_effects=halo)
-    longest = max(map(len, names))
-    num_columns = 5 if longest <= 4 else 3 if longest <= 10 else 2
+            text = axes.text(x, y, str(i + 1) if numbered else name, fontsize=TEXT_SIZE + 2)
+            text.set(weight="bold", color=INK, ha="center", va="center", path_effects=halo)
+    num_columns = _columns_of_legend(shown)
     legend(axes, "upper center", anchor=(0.5, -0.14), num_columns=num_columns)
+
+
+def _are_long(names: Sequence[str]) -> bool:
+    """Whether names would cover each other on the map, so that numbers stand for them there."""
+    return max(map(len, names)) > _LONGEST_ON_THE_MAP
+
+
+def _legend_names(names: Sequence[str]) -> list[str]:
+    most = _LONGEST_IN_LEGEND
+    cut = [n if len(n) <= most else f"{n[: most - 1]}\N{HORIZONTAL ELLIPSIS}" for n in names]
+    return [f"{i + 1} {name}" for i, name in enumerate(cut)] if _are_long(names) else cut
+
+
+def _columns_of_legend(shown: Sequence[str]) -> int:
+    longest = max(map(len, shown))
+    return 5 if longest <= 4 else 3 if longest <= 11 else 2 if longest <= 20 else 1

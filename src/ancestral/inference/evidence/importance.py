@@ -18,6 +18,8 @@ from ancestral.core import (
     matrix_products,
     seeded,
 )
+from ancestral.core.noise import own_noise, samples_from
+from ancestral.core.row_noise import RowKeys
 from ancestral.inference.evidence.pareto import pareto_khat
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
@@ -28,6 +30,7 @@ Summary = Callable[[Tensor], Estimate]
 
 _ROWS = 1000  # decoder rows at a time: the products stay in cache, and memory is bounded
 _GROUP = 50  # data whose log-weights are held at once
+_NOISE = 0x15  # stream of derived seeds
 
 
 def importance_sampled(
@@ -53,7 +56,8 @@ def importance_sampled(
         posterior: q; per-datum ones are first fitted to the data (`Posterior.adapted`).
         batches: the data, in any pieces.
         num_samples: S.
-        seed: of the samples; the same seed and the same batches give the same numbers.
+        seed: of the samples. A row's noise is a function of the seed and of what is in the row:
+            the same seed gives it the same number, in any batch and at any place.
         rows_at_once: (sample, datum) pairs decoded together, which bounds the memory.
         precision: of the networks' matrix products; bf16 rounds a log-likelihood of 100 nats by
             some hundredths, and the mean over many data by thousandths.
@@ -68,11 +72,12 @@ def importance_sampled(
     if num_samples < 1:
         raise OptionError(f"expected at least 1 importance sample, got {num_samples}")
     kept = {name: Accumulated() for name in ("value", "std_error", "ess", "khat")}
+    keys = RowKeys(derived_seed(seed, _NOISE))
     group_number = 0
     for batch in batches:
         for first in range(0, len(batch), _GROUP):
             group = batch.rows(slice(first, first + _GROUP))
-            with seeded(derived_seed(seed, group_number)):
+            with seeded(derived_seed(seed, group_number)), own_noise(keys.of(group)):
                 log_w = log_weights(model, posterior, group, num_samples, rows_at_once, precision)
             part = (summary or summarized)(log_w)
             for name, column in kept.items():
@@ -97,7 +102,9 @@ def log_weights(
         chunk = max(1, rows_at_once // len(batch))
         pieces = []
         for first in range(0, num_samples, chunk):
-            z, log_q = propose(min(chunk, num_samples - first))
+            size = min(chunk, num_samples - first)
+            with samples_from(first, size):
+                z, log_q = propose(size)
             pieces.append(model.log_joint(batch.x, z, batch.observed) - log_q)
         return torch.cat(pieces)
 

@@ -1,6 +1,7 @@
 """Autoregressive models: p(x) = prod_t p(x_t | x_<t), exact."""
 
 from ancestral.models.autoregressive.decoding import Choice, decode, draw_site
+from ancestral.models.autoregressive.embedding import features_of
 from ancestral.models.autoregressive.ensemble import OrderEnsemble, random_orders
 from ancestral.models.autoregressive.model import AutoregressiveModel
 from ancestral.models.autoregressive.running import (
@@ -22,6 +23,7 @@ __all__ = [
     "continue_running",
     "decode",
     "draw_site",
+    "features_of",
     "log_prob_running",
     "random_orders",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -67,25 +67,43 @@ class AutoregressiveLikelihood(Conditional):
         """
         if context is None:
             raise TypeError("this conditional needs a context")
-        network = self.model.network
+        if observed is not None or not self._shares(y, context):
+            return self.model.log_prob(y, self.given(context), observed)
+        parts = [terms.sum(-1) for terms in self._terms(y, context)]
+        log_prob = torch.cat(parts).reshape(context.shape[:-1])
+        if self.model.units is not None:
+            log_prob = log_prob + self.model.units.log_det()
+        return log_prob
+
+    def log_prob_sites(self, y: Tensor, context: Tensor) -> Tensor:
+        """The terms of log p(x | z), [..., T] in nats, as stored; each given the sites before it.
+
+        Args:
+            y: [..., *x], broadcast against the leading axes of the context.
+            context: z, [..., L].
+        """
+        if self.model.units is not None or not self._shares(y, context):
+            return self.model.log_prob_sites(y, self.given(context))
+        return torch.cat(list(self._terms(y, context))).reshape(*context.shape[:-1], -1)
+
+    def _shares(self, y: Tensor, context: Tensor) -> bool:
+        """Whether all samples of z of a datum can share the pass over x."""
         leading = y.shape[: y.ndim - len(self.model.shape)]
         fits = context.shape[:-1][-len(leading) :] == leading or not leading
-        if not isinstance(network, MergedContext) or observed is not None or not fits:
-            return self.model.log_prob(y, self.given(context), observed)
+        return isinstance(self.model.network, MergedContext) and fits
+
+    def _terms(self, y: Tensor, context: Tensor) -> Iterator[Tensor]:
+        """[samples, rows, T], in the head's units, of some samples of z at a time."""
+        network = self.model.network
+        assert isinstance(network, MergedContext)
         sites = self.model.to_sites(y.reshape(-1, *self.model.shape))
         values = network.of_values(sites)
         samples = context.reshape(-1, len(sites), context.shape[-1])
         size = values.numel() + len(sites) * network.num_sites * network.num_features
         # with a graph to keep, parts would save nothing
         at_once = len(samples) if torch.is_grad_enabled() else max(1, _NUMBERS // size)
-        parts = [
-            self.model.head.log_prob(network.merge(values, self.adapter(some)), sites).sum(-1)
-            for some in samples.split(at_once)
-        ]
-        log_prob = torch.cat(parts).reshape(context.shape[:-1])
-        if self.model.units is not None:
-            log_prob = log_prob + self.model.units.log_det()
-        return log_prob
+        for some in samples.split(at_once):
+            yield self.model.head.log_prob(network.merge(values, self.adapter(some)), sites)
 
     def sample(self, context: Tensor) -> Tensor:
         """One draw of x for each z, [..., *x]: T steps of the network."""

@@ -16,6 +16,7 @@ from ancestral.networks.causal.encodings import (
     encoding_for,
 )
 from ancestral.networks.causal.gated_conv import GatedConvolutions
+from ancestral.networks.causal.hidden import HasHiddenUnits, hidden_units
 from ancestral.networks.causal.image_lstm import DiagonalBiLstm, ImageLstm, RowLstm
 from ancestral.networks.causal.linear import LinearCausal
 from ancestral.networks.causal.masked_conv import MaskedConvolutions
@@ -48,6 +49,7 @@ __all__ = [
     "DirectOrderAgnosticNADE",
     "GatedConvolutions",
     "GivenAny",
+    "HasHiddenUnits",
     "ImageLstm",
     "LinearCausal",
     "MaskedConvolutions",
@@ -70,5 +72,6 @@ __all__ = [
     "UntilEnd",
     "doubling",
     "encoding_for",
+    "hidden_units",
     "reordered",
 ]

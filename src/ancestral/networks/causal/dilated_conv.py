@@ -145,6 +145,15 @@ class DilatedConvolutional(CausalNetwork):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All sites at once."""
+        hidden = self.dropout(self._hidden(x, context))
+        return self._stored(hidden @ self.output_weight + self.output_bias)
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the last layer reads, of each site before it is known, [batch, T, H]."""
+        return self._stored(self._hidden(x, context))
+
+    def _hidden(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """In the order of the draws, [T, batch, H]."""
         self._check_context(context, len(x))
         inputs = F.pad(self._embedded(x), (0, 0, 0, 0, 1, 0)) + self.input_bias
         offsets = self.gate_bias
@@ -155,9 +164,7 @@ class DilatedConvolutional(CausalNetwork):
         z = gated_stack(inputs, offsets, self.gate_weight, self.residual_weight, self.dilations)
         weight = self.skip_weight.flatten(0, 1)
         total = F.relu(z.flatten(2) @ weight + self.skip_bias)
-        hidden = F.relu(self.hidden(self.dropout(total)))
-        features = self.dropout(hidden) @ self.output_weight + self.output_bias
-        return self._stored(features)
+        return F.relu(self.hidden(self.dropout(total)))
 
     def with_length(self, num_sites: int) -> DilatedConvolutional:
         """The same weights for sequences of another length, shorter or longer."""

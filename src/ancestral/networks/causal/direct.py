@@ -60,6 +60,10 @@ class DirectOrderAgnosticNADE(CausalNetwork):
         """All sites under the network's order."""
         return self.network(x, context) + self._linear(self.network.inputs(x))
 
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The last hidden layer once all sites are known, [batch, H]."""
+        return self.network.hidden_units(x, context)
+
     def among(self, x: Tensor, present: Tensor, context: Tensor | None = None) -> Tensor:
         """Features of the present sites, from those present before them."""
         inputs = torch.where(present.unsqueeze(-1), self.network.inputs(x), 0.0)

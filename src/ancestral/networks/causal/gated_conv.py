@@ -177,6 +177,13 @@ class GatedConvolutions(ImageCausal):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All cells at once."""
+        return self.by_cell(self.last(self._hidden(x, context)))
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the last layer reads, of each pixel before it is known, [batch, H W, maps]."""
+        return self._hidden(x, context).flatten(2).transpose(1, 2)
+
+    def _hidden(self, x: Tensor, context: Tensor | None) -> Tensor:
         check_context(context, self.context_size, len(x))
         v = h = self.encoded(x)
         layers = self.gated_layers
@@ -185,7 +192,7 @@ class GatedConvolutions(ImageCausal):
             h = layer.along(h, linked)
             if layer is not layers[-1]:
                 v = gated(above)
-        return self.by_cell(self.last(F.silu(self.hidden(F.silu(h)))))
+        return F.silu(self.hidden(F.silu(h)))
 
     @property
     def gated_layers(self) -> list[GatedLayer]:

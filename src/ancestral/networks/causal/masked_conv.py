@@ -126,14 +126,20 @@ class MaskedConvolutions(ImageCausal):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All cells at once."""
+        return self.by_cell(self.last(self._hidden(x, context)))
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the last layer reads, of each pixel before it is known, [batch, H W, maps]."""
+        return self._hidden(x, context).flatten(2).transpose(1, 2)
+
+    def _hidden(self, x: Tensor, context: Tensor | None) -> Tensor:
         check_context(context, self.context_size, len(x))
         h = self.first(self.encoded(x))
         if self.context is not None:
             h = h + self.context(context).unsqueeze(-1).unsqueeze(-1)
         for block in self.blocks:
             h = block(h, context)
-        h = self.hidden(self.activation(h))
-        return self.by_cell(self.last(self.activation(h)))
+        return self.activation(self.hidden(self.activation(h)))
 
     @property
     def blocks(self) -> list[MaskedBlock]:

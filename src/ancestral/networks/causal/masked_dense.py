@@ -121,14 +121,26 @@ class MaskedDense(CausalNetwork):
         """One pass; each weight matrix is masked once."""
         check_context(context, self.context_size, len(x))
         inputs = self.input_dropout(self._encoded(x))
-        *hidden, last, direct = self._masked()
-        h = inputs
+        *weights, last, direct = self._masked()
         *biases, output_bias = self._all_biases()
-        for number, (weight, bias) in enumerate(zip(hidden, biases, strict=True)):
-            h = F.linear(h, weight, bias)
-            h = self.dropout(self.activation(self._with_context(h, number, context)))
+        h = self._hidden(inputs, weights, biases, context)
         flat = F.linear(h, last, output_bias) + F.linear(inputs, direct)
         return self._padded(self._with_context(flat, -1, context))
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The last hidden layer, [batch, H]."""
+        check_context(context, self.context_size, len(x))
+        weights, biases = self._masked()[:-2], self._all_biases()[:-1]
+        return self._hidden(self._encoded(x), weights, biases, context)
+
+    def _hidden(
+        self, inputs: Tensor, weights: list[Tensor], biases: list[Tensor], context: Tensor | None
+    ) -> Tensor:
+        h = inputs
+        for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            h = F.linear(h, weight, bias)
+            h = self.dropout(self.activation(self._with_context(h, number, context)))
+        return h
 
     @property
     def step_products(self) -> int:

@@ -139,6 +139,12 @@ class NADE(CausalNetwork):
         )
         return features + self.output_bias
 
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The hidden layer once all sites are known, [batch, H]."""
+        added = self.inputs(x).to(self.dtype).flatten(1) @ self.weight.flatten(0, 1)
+        sums = self.first_sums(len(x), context) + added
+        return self.activation(sums * self.scale[self.order[-1]])
+
     def first_sums(self, batch_size: int, context: Tensor | None) -> Tensor:
         """Sums before any site is known, [batch, H]."""
         check_context(context, self.context_size, batch_size)

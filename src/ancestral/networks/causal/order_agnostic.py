@@ -146,6 +146,10 @@ class OrderAgnosticNADE(NADE):
         flat = torch.addmm(self.output_bias.flatten(), h, self.readout.flatten(0, 1).T)
         return flat.unflatten(1, self.output_bias.shape)
 
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The last hidden layer once all sites are known, [batch, H]."""
+        return self._after_first(super().hidden_units(x, context))
+
     def among(self, x: Tensor, present: Tensor, context: Tensor | None = None) -> Tensor:
         """Features of the present sites, from those present before them; a row may lack any.
 

@@ -82,6 +82,10 @@ class PixelCnnPlusPlus(CausalNetwork):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All pixels in parallel."""
+        return self.output(self.hidden_units(x, context)) + self.output_bias
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the last layer reads, of each pixel before it is known, [batch, H W, maps]."""
         check_context(context, self.context_size, len(x))
         image = self.encoding(x).reshape(len(x), *self.image_size, self.encoding.size)
         image = image.permute(0, 3, 1, 2)
@@ -91,8 +95,7 @@ class PixelCnnPlusPlus(CausalNetwork):
         just_above = F.pad(self.row_above(F.pad(image, (1, 1, 0, 0))), (0, 0, 1, -1))
         left = F.pad(self.pixels_left(F.pad(image, (0, 0, 1, 0))), (1, -1, 0, 0))
         _, features = self.finest(above, just_above + left, context)
-        cells = F.elu(features).flatten(2).transpose(1, 2)
-        return self.output(cells) + self.output_bias
+        return F.elu(features).flatten(2).transpose(1, 2)
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> PixelCnnPlusPlusSteps:
         """No pixel is known; the weights are cut for steps."""

@@ -98,6 +98,16 @@ class PixelRecurrent(CausalNetwork):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Layer by layer; in each, front by front."""
+        outputs = self.output(self._hidden(x, context))
+        cells = permuted(outputs, self.inverse).unflatten(2, (self.image_shape[2], -1))
+        return cells.transpose(0, 1).flatten(1, 2) + self.output_bias
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the last layer reads, of each pixel before it is known, [batch, H W, units]."""
+        return permuted(self._hidden(x, context), self.inverse).transpose(0, 1)
+
+    def _hidden(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """[pixels in the order of the fronts, batch, units]."""
         check_context(context, self.context_size, len(x))
         height, width, channels = self.image_shape
         image = self.encoding(x).reshape(len(x), height, width, channels * self.encoding.size)
@@ -109,9 +119,7 @@ class PixelRecurrent(CausalNetwork):
         hidden = self.hidden(self.activation(features))
         if self.context is not None:
             hidden = hidden + self.context(context)
-        outputs = permuted(self.output(self.activation(hidden)), self.inverse)
-        cells = outputs.unflatten(2, (channels, -1)).transpose(0, 1).flatten(1, 2)
-        return cells + self.output_bias
+        return self.activation(hidden)
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> PixelSteps:
         """No pixel is known; the weights are cut for steps."""

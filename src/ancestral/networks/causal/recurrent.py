@@ -138,6 +138,11 @@ class RecurrentCausal(CausalNetwork):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """One fused call for all sites."""
+        hidden = self.hidden_units(x, context)
+        return self.output(self.dropout(hidden)) + self.output_bias
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """States of the last layer, each before its site is known, [batch, T, H]."""
         check_context(context, self.context_size, len(x))
         known = in_order(self, self.embedding(x))[:, :-1]
         first = self.start.expand(len(x), 1, -1)
@@ -147,8 +152,7 @@ class RecurrentCausal(CausalNetwork):
         if self.context is not None:
             inputs = inputs + self.context(context).unsqueeze(1)
         hidden, _ = self.recurrence(inputs)
-        features = as_stored(self, self.output(self.dropout(hidden)))
-        return features + self.output_bias
+        return as_stored(self, hidden)
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Recurrence:
         """Zeros; with the weights as the steps want them.

@@ -116,6 +116,10 @@ class CausalTransformer(CausalNetwork):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All sites at once."""
+        return self.output(self.hidden_units(x, context)) + self.output_bias
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the last layer reads, of each site before it is known, [batch, T, H]."""
         check_context(context, self.context_size, len(x))
         known = in_order(self, self.embedding(x))[:, :-1]
         hidden = torch.cat((self.start.expand(len(x), 1, -1), known), 1)
@@ -126,7 +130,7 @@ class CausalTransformer(CausalNetwork):
         hidden = self.dropout(hidden)
         for block in self.blocks:
             hidden = block(hidden, self.cosine, self.sine)
-        return as_stored(self, self.output(self.norm(hidden))) + self.output_bias
+        return as_stored(self, self.norm(hidden))
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Memory:
         """Room for the keys and values of all sites; inside an autocast they are in its type."""

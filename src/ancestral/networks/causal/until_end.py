@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ancestral.core.errors import IncompatibleChoices
 from ancestral.core.native_draw import NativeDraw
+from ancestral.networks.causal.hidden import hidden_units
 from ancestral.networks.causal.network import CausalNetwork
 
 __all__ = ["UntilEnd"]
@@ -65,6 +66,14 @@ class UntilEnd(CausalNetwork):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """All sites."""
         return self._certain(self.network(x, context), self._ended(x))
+
+    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor | None:
+        """The mean of the network's over the sites of the sequence and its end, [batch, H]."""
+        hidden = hidden_units(self.network, x, context)
+        if hidden is None or hidden.ndim == 2:
+            return hidden
+        inside = (~self._ended(x)).unsqueeze(-1)
+        return (hidden * inside).sum(1) / inside.sum(1)
 
     def init_state(self, batch_size: int, context: Tensor | None = None) -> _Sequences:
         """None has ended."""

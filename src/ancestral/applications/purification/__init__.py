@@ -1,0 +1,7 @@
+"""Rows that somebody may have tampered with, moved to where a model finds them likely."""
+
+from ancestral.applications.purification.ball import Ball
+from ancestral.applications.purification.perturbed import Perturbed, full_scale_of, is_scaled
+from ancestral.applications.purification.purifying import Projection, purify
+
+__all__ = ["Ball", "Perturbed", "Projection", "full_scale_of", "is_scaled", "purify"]

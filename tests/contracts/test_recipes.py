@@ -117,7 +117,7 @@ def test_fit_and_ask_or_refuse_with_a_hint(name, data, single_precision):
         _encode_and_decode(estimator, source)
     else:
         with pytest.raises(NotExact, match=r"no latent variables|no encoder"):
-            estimator.encode(source)
+            estimator.reconstruct(source)
     if row.kind is None:
         with pytest.raises(NotExact, match="has no log p"):
             estimator.score_samples(source)

@@ -25,7 +25,7 @@ from ancestral.inference.evidence import (
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import Autoencoder, ExactLogProb, LatentVariableModel
 
-__all__ = ["Measurement", "check_gaps", "measure", "measure_source", "setting_of"]
+__all__ = ["Measurement", "check_gaps", "measure", "measure_source"]
 
 _PASSES = 2  # over the rows: for log p, and for the terms of the bound
 
@@ -101,11 +101,6 @@ def check_gaps(run: OpenedRun, method: str) -> None:
     raise IncompatibleChoices(
         f"--gaps tells where the bound loses against log p, and {why}", hint="leave out --gaps"
     )
-
-
-def setting_of(run: OpenedRun, data: Dataset, split: str) -> Setting:
-    """What would be evaluated."""
-    return Setting(run.config.recipe, data.name, split, data.split(split).spec.binarization)
 
 
 def measure(run: OpenedRun, data: Dataset, how: Measurement) -> Evaluation:

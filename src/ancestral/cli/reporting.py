@@ -10,11 +10,15 @@ import numpy as np
 from ancestral import __version__
 from ancestral.cli.measuring import Measurement, measure_source
 from ancestral.cli.opened import OpenedRun, random_rows
-from ancestral.data import Dataset
+from ancestral.cli.probing import probed
+from ancestral.cli.reported_oddities import with_oddest
+from ancestral.core import DataError, NotExact
+from ancestral.data import Dataset, Source
 from ancestral.evaluation import (
     Evaluation,
     GapsOptions,
     Material,
+    Probe,
     ReportContent,
     draw_pictures,
     write_report,
@@ -25,6 +29,7 @@ __all__ = ["report_run"]
 
 _ROWS = 1000  # that are evaluated for a report: 1,000 samples each take about a minute
 _ROWS_FOR_GAPS, _SECONDS_FOR_GAPS = 48, 30.0
+_ROWS_FOR_PROBE = 2000  # to train it on
 _TRAINING_ROWS = 300  # beside them in the histogram
 
 
@@ -71,7 +76,13 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
         found,
         model=_about_model(run),
         data=_about_data(data),
-        pictures=draw_pictures(run.estimator.model_, run.estimator.posterior_, material),
+        probe=_probe(run, data, split, source),
+        pictures=with_oddest(
+            run,
+            data,
+            split,
+            draw_pictures(run.estimator.model_, run.estimator.posterior_, material),
+        ),
         configuration={"recipe": config.options, "training": config.training.to_dict()},
         references=[REGISTRY[config.recipe].bibtex],
         footer=f"ancestral {__version__}; run {run.folder.name}",
@@ -79,6 +90,16 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
     path = run.folder / "report.html"
     write_report(path, content)
     return found, path
+
+
+def _probe(run: OpenedRun, data: Dataset, split: str, source: Source) -> Probe | None:
+    """What codes say of labels, where there are any, and the model is not given them."""
+    if split == "train" or run.config.spec.context or source.labels is None:
+        return None
+    try:
+        return probed(run, data, split, num_rows=_ROWS_FOR_PROBE, test=source)
+    except (DataError, NotExact):  # one class, too many, or nothing that encodes
+        return None
 
 
 def _values(run: OpenedRun, data: Dataset, split: str, found: Evaluation) -> dict[str, np.ndarray]:
@@ -114,7 +135,7 @@ def _about_data(data: Dataset) -> list[str]:
     sizes = ", ".join(f"{len(source):,} {name}" for name, source in data.splits.items())
     sentences = [
         f"{data.name}: rows of {' x '.join(map(str, spec.shape))} cells ({sizes})",
-        f"kind: {spec.reason}",
+        f"kind: {spec.reason}" if not spec.binarization else f"binarised: {spec.binarization}",
         data.provenance,
         "cells are missing, and integrated out" if spec.missing else "",
         data.reference,

@@ -179,7 +179,7 @@ def test_an_autoencoder_says_what_it_cannot_do(cli, autoencoder_run, tmp_path):
 
 
 def test_numbers_on_other_rows_are_not_compared(cli, vae_run, table_run):
-    cli("compare", vae_run, table_run, "--samples", 5).refuses("got another data")
+    cli("compare", vae_run, table_run, "--samples", 5).refuses("got another shape")
 
 
 def test_a_full_disk_is_a_sentence(cli, vae_run, tmp_path, monkeypatch):

@@ -112,7 +112,7 @@ def test_other_models_fill_in_too(cli, vae_run, ppca_run, table_run, table, tmp_
         ((), ("expected rows with missing cells, got complete ones", "hint: leave cells empty")),
         (("--hide", "all"), ("expected --hide to be a share", "got 'all'")),
         (("--hide", "top"), ("expected --hide to be a share",)),
-        (("--hide", "0.5", "--num-samples", "0"), ("at least 1 sample",)),
+        (("--hide", "0.5", "--num-samples", "0"), ("at least 1 draw",)),
         (("--hide", "0.5", "--num-particles", "1"), ("at least 2 particles",)),
         (("--hide", "0.5", "--num", "0"), ("at least 1 row",)),
         (("--hide", "0.5", "--split", "tset"), ("expected a split 'tset'",)),

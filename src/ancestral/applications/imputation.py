@@ -10,17 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ancestral.core import Estimate, Kind, Specification
+from ancestral.applications.imputation_quantiles import quantile_interval, systematic
+from ancestral.core import Estimate, Kind, OptionError, Specification, seeded
 from ancestral.core.estimate import weakest
 
 __all__ = ["Imputation", "few_draws", "joined"]
 
-_POOR = 0.1  # share of the draws below which a row is warned of
+_POOR = 0.1  # share of the draws below which a row is warned of,
+_PLENTY = 20.0  # unless it has as many
 
 
 @dataclass(frozen=True)
 class Imputation:
     r"""Draws from p(missing cells | observed cells) for each row, with weights.
+
+    `draws` gives as many equally weighted ones as are wanted, `interval` what each cell lies in
+    with a given probability, `std` how far it is spread, and `completed` its best guess.
 
     Attributes:
         samples: [rows, samples, *shape]; observed cells are as given.
@@ -33,6 +38,9 @@ class Imputation:
         methods: of each row, in words.
         warnings: sentences on rows that should not be trusted.
         exact_marginals: [rows, *shape, K], of models that know them; None for others.
+        means: [rows, *shape], E[cell | observed cells] with less noise than the mean of the
+            samples has: that of x given z is integrated out. None where only samples tell.
+            Meaningless for codes without an order.
     """
 
     samples: Tensor
@@ -43,6 +51,7 @@ class Imputation:
     methods: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     exact_marginals: Tensor | None = None
+    means: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -54,7 +63,90 @@ class Imputation:
         counts = Counter(self.methods)
         if len(counts) == 1:
             return self.methods[0]
-        return "; ".join(f"{number:,} rows {method}" for method, number in counts.items())
+        return "; ".join(
+            f"{number:,} {'row' if number == 1 else 'rows'} {method}"
+            for method, number in counts.items()
+        )
+
+    def draws(self, num_draws: int, seed: int = 0) -> Tensor:
+        """Equally weighted completions: multiple imputation.
+
+        Of samples that have weights, by systematic resampling; none comes twice where the
+        weights are equal and no more are wanted than there are.
+
+        Args:
+            num_draws: of each row.
+            seed: of the choice.
+
+        Returns:
+            [rows, num_draws, *shape]; observed cells are as given.
+        """
+        if num_draws < 1:
+            raise OptionError(f"expected at least 1 draw, got {num_draws}")
+        with seeded(seed):
+            chosen = systematic(self.weights, num_draws)
+            mixed = torch.rand(chosen.shape, device=chosen.device).argsort(1)
+        rows = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
+        return self.samples[rows, chosen.gather(1, mixed)]
+
+    def thinned(self, num_draws: int, seed: int = 0) -> Imputation:
+        """The same with `draws` for samples, and all else as it is known from more of them."""
+        samples = self.draws(num_draws, seed)
+        weights = self.weights.new_full((len(samples), num_draws), 1 / num_draws)
+        return replace(self, samples=samples, weights=weights)
+
+    def interval(self, level: float = 0.9) -> tuple[Tensor, Tensor]:
+        r"""Bounds within which each missing cell lies with a probability, given what is observed.
+
+        As much probability is left out below as above. Bounds are sample values, never between
+        them, so that codes and counts have bounds of their own kind. With n equally weighted
+        samples the k-th smallest is the quantile k / (n + 1), so that a further draw lies within
+        the bounds with probability `level` or a little more, however few samples there are; 20
+        are the fewest for a level of 0.9. Of fewer, the bounds are the extremes.
+
+        Of codes without an order the bounds mean nothing: `credible_set` has the likely ones.
+
+        Args:
+            level: such as 0.9.
+
+        Returns:
+            Lower and upper bounds, [rows, *shape] each; equal where a cell is observed.
+
+        References:
+            | Wilks (1941), Determination of sample sizes for setting tolerance limits
+        """
+        if not 0 < level < 1:
+            raise OptionError(f"expected a level between 0 and 1, got {level}")
+        return quantile_interval(self.samples, self.weights, level)
+
+    def credible_set(self, num_codes: int, level: float = 0.9) -> Tensor:
+        """The likeliest codes of each cell whose probabilities sum to a level at least.
+
+        Args:
+            num_codes: K; codes are 0 .. K - 1.
+            level: such as 0.9.
+
+        Returns:
+            [rows, *shape, K] bool.
+        """
+        if not 0 < level < 1:
+            raise OptionError(f"expected a level between 0 and 1, got {level}")
+        ordered, codes = self.marginals(num_codes).sort(-1, descending=True)
+        # a code is in the set if those before it do not reach the level
+        within = ordered.cumsum(-1) - ordered < level - 1e-6
+        return torch.zeros_like(within).scatter(-1, codes, within)
+
+    def std(self) -> Tensor:
+        """Standard deviation of each cell given the observed ones, [rows, *shape]; 0 there."""
+        weights = self._spread_weights()
+        centred = self.samples - (self.samples * weights).sum(1, keepdim=True)
+        left = 1 - weights.square().sum(1)  # (n - 1) / n of n equally weighted ones
+        variance = (weights * centred.square()).sum(1) / left.clamp_min(1e-12)
+        return torch.where(self.observed, 0.0, variance.sqrt())
+
+    def _spread_weights(self) -> Tensor:
+        """[rows, samples, 1, ..., 1]."""
+        return self.weights.reshape(*self.weights.shape, *[1] * (self.samples.ndim - 2))
 
     def marginals(self, num_codes: int) -> Tensor:
         """P(cell = k | observed cells) for codes 0 .. K - 1: [rows, *shape, K].
@@ -64,7 +156,7 @@ class Imputation:
         """
         if self.exact_marginals is not None:
             return self.exact_marginals[..., :num_codes]
-        weights = self.weights.reshape(*self.weights.shape, *[1] * (self.samples.ndim - 2))
+        weights = self._spread_weights()
         shares = [((self.samples == k) * weights).sum(1) for k in range(num_codes)]
         return torch.stack(shares, -1)
 
@@ -87,7 +179,9 @@ class Imputation:
         return torch.where(self.observed, self.samples[:, 0], found)
 
     def _representative(self, kind: Kind, spec: Specification) -> Tensor:
-        weights = self.weights.reshape(*self.weights.shape, *[1] * (self.samples.ndim - 2))
+        weights = self._spread_weights()
+        if kind is Kind.BINARY and self.means is not None:
+            return (self.means > 0.5).to(self.samples.dtype)
         if kind in (Kind.BINARY, Kind.CATEGORICAL):
             sizes = [column.num_levels or 2 for column in spec.columns or ()]
             most = max([spec.num_levels or 2, *sizes])
@@ -98,6 +192,8 @@ class Imputation:
             # the first value at which half of the mass is reached, whatever rounding does
             first = (mass < 0.5 - 1e-6).sum(1, keepdim=True).clamp_max(ordered.shape[1] - 1)
             return ordered.gather(1, first).squeeze(1)
+        if self.means is not None:
+            return self.means.to(self.samples.dtype)
         return (self.samples * weights).sum(1)
 
     def without_samples(self) -> Imputation:
@@ -107,6 +203,23 @@ class Imputation:
             samples=self.samples[:, :0],
             weights=self.weights[:, :0],
             exact_marginals=None,
+            means=None,
+        )
+
+    def rows(self, selection: Tensor) -> Imputation:
+        """Those of some rows, by number; the warnings are of all."""
+        index = selection.tolist()
+        marginals, means = self.exact_marginals, self.means
+        return replace(
+            self,
+            samples=self.samples[selection],
+            weights=self.weights[selection],
+            observed=self.observed[selection],
+            ess=self.ess[selection],
+            log_evidence=self.log_evidence[selection],
+            methods=tuple(self.methods[i] for i in index),
+            exact_marginals=None if marginals is None else marginals[selection],
+            means=None if means is None else means[selection],
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -131,6 +244,7 @@ class Imputation:
             Estimate(p.log_evidence.value, kind, std_error=p.log_evidence.std_error) for p in parts
         ]
         marginals = [p.exact_marginals for p in parts if p.exact_marginals is not None]
+        means = [p.means for p in parts if p.means is not None]
         return Imputation(
             torch.cat([p.samples for p in parts]),
             torch.cat([p.weights for p in parts]),
@@ -140,24 +254,14 @@ class Imputation:
             tuple(chain.from_iterable(p.methods for p in parts)),
             tuple(chain.from_iterable(p.warnings for p in parts)),
             torch.cat(marginals) if len(marginals) == len(parts) else None,
+            torch.cat(means) if len(means) == len(parts) else None,
         )
 
 
 def joined(parts: list[tuple[Tensor, Imputation]]) -> Imputation:
     """The rows of several ways, each with its numbers, in their own order again."""
     together = Imputation.concatenate([part for _, part in parts])
-    back = torch.cat([rows for rows, _ in parts]).argsort()
-    marginals = together.exact_marginals
-    return Imputation(
-        together.samples[back],
-        together.weights[back],
-        together.observed[back],
-        together.ess[back],
-        together.log_evidence[back],
-        tuple(together.methods[i] for i in back.tolist()),
-        together.warnings,
-        None if marginals is None else marginals[back],
-    )
+    return together.rows(torch.cat([rows for rows, _ in parts]).argsort())
 
 
 def few_draws(ess: Tensor, num_draws: int, what: str, advice: str) -> tuple[str, ...]:
@@ -173,7 +277,7 @@ def few_draws(ess: Tensor, num_draws: int, what: str, advice: str) -> tuple[str,
         >>> few_draws(torch.tensor([1.5, 90.0]), 100, "independent particles", "take more")
         ('1 row rests on few independent particles: 1.5 of 100 at worst; take more',)
     """
-    poor = int((ess < _POOR * num_draws).sum())
+    poor = int((ess < min(_POOR * num_draws, _PLENTY)).sum())
     if poor == 0:
         return ()
     rows = "row rests" if poor == 1 else "rows rest"

@@ -7,14 +7,23 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from ancestral.applications.importance_imputing import ImportanceImputing
 from ancestral.applications.imputation import Imputation
-from ancestral.applications.latent_imputing import impute_latent, separate_head
+from ancestral.applications.imputing_cells import separate_head
+from ancestral.applications.imputing_methods import (
+    METHODS,
+    AutomaticImputing,
+    LatentImputing,
+    imputing_method,
+)
+from ancestral.applications.latent_imputing import PriorProposal, impute_latent
 from ancestral.applications.latent_ordered_imputing import impute_latent_in_order
 from ancestral.applications.ordered_imputing import impute_in_order
 from ancestral.applications.particles import ParticleFilter
 from ancestral.applications.table_imputing import impute_tables
 from ancestral.core import (
     Batch,
+    IncompatibleChoices,
     NotExact,
     OptionError,
     ShapeError,
@@ -44,6 +53,7 @@ def impute(
     posterior: Posterior | None = None,
     seed: int = 0,
     particles: ParticleFilter | None = None,
+    method: LatentImputing | str = "auto",
 ) -> Imputation:
     """Draws of what is missing given what is observed, for each row by itself.
 
@@ -57,8 +67,8 @@ def impute(
     Ensembles of orders are mixtures, and each sample is of an order drawn by p(order | observed);
     2 or 3 goes for each order, so that an ensemble of M costs M times as much.
 
-    Latent-variable models draw z from q, weight it by importance, and then x given z; where cells
-    depend on each other even given z, by particles for each z.
+    Latent-variable models draw z given the observed cells by a `method`, and then x given z; where
+    cells depend on each other even given z, by importance and particles for each z.
 
     Args:
         model: in evaluation mode: autoregressive, or latent-variable with its posterior.
@@ -67,12 +77,24 @@ def impute(
         posterior: q, for latent-variable models.
         seed: of the draws.
         particles: settings of the way that needs them.
+        method: of latent-variable models: auto (importance sampling where it suffices, else
+            Metropolis-within-Gibbs), importance, metropolis, pseudo-gibbs (which is biased), or
+            one with settings of its own, such as `MetropolisWithinGibbs(num_sweeps=500)`.
 
     Raises:
         ShapeError: the mask of observed cells has another shape than the rows.
         NotExact: the model has no distribution of cells given others.
+        IncompatibleChoices: the model knows nothing of the method.
     """
-    found = imputed(model, batch, num_samples, posterior=posterior, seed=seed, particles=particles)
+    found = imputed(
+        model,
+        batch,
+        num_samples,
+        posterior=posterior,
+        seed=seed,
+        particles=particles,
+        method=method,
+    )
     return Imputation.concatenate(list(found))
 
 
@@ -84,6 +106,7 @@ def imputed(
     posterior: Posterior | None = None,
     seed: int = 0,
     particles: ParticleFilter | None = None,
+    method: LatentImputing | str = "auto",
 ) -> Iterator[Imputation]:
     """The same some rows at a time, so that memory is bounded."""
     if num_samples < 1:
@@ -92,26 +115,56 @@ def imputed(
         raise ShapeError("expected rows to complete, got none")
     batch = _with_mask(batch)
     settings = particles or ParticleFilter()
-    most = max(num_samples, settings.num_particles)
-    num_rows = max(1, _NUMBERS // (most * _size(model, batch)))
+    how = imputing_method(method)
+    _check_method(model, how)
+    num_rows = max(1, _NUMBERS // _numbers_of_a_row(model, batch, num_samples, settings, how))
     for number, first in enumerate(range(0, len(batch), num_rows)):
         rows = batch.rows(slice(first, first + num_rows))
         with seeded(derived_seed(seed, _STREAM, number)), torch.no_grad():
-            yield _some(model, rows, num_samples, posterior, settings)
+            yield _some(model, rows, num_samples, posterior, settings, how)
 
 
-def _size(model: nn.Module, batch: Batch) -> int:
-    """Numbers that one completion takes: its cells, or the features that tell them."""
-    features = 1
+def _check_method(model: nn.Module, method: LatentImputing) -> None:
+    """Refuse a method for models that it is not for."""
+    if isinstance(method, AutomaticImputing):
+        return
+    what = None
+    if not isinstance(model, LatentVariableModel):
+        what = f"{type(model).__name__} has no latent variables"
+    elif isinstance(model.likelihood, AutoregressiveLikelihood):
+        if isinstance(method, ImportanceImputing):
+            return
+        what = "the cells of this model depend on each other even given the latent variables"
+    if what is not None:
+        names = [name for name, one in METHODS.items() if type(one) is type(method)]
+        raise IncompatibleChoices(
+            f"the method {names[0] if names else type(method).__name__!r} is for models whose "
+            f"cells are separate given latent variables: {what}",
+            hint="leave out the method: `auto` takes what the model allows",
+        )
+
+
+def _numbers_of_a_row(
+    model: nn.Module,
+    batch: Batch,
+    num_samples: int,
+    settings: ParticleFilter,
+    method: LatentImputing,
+) -> int:
+    """Numbers held at once for each row: cells of completions, or the features that tell them."""
+    size = batch.x[0].numel()
+    many = max(num_samples, settings.num_particles)
     if isinstance(model, AutoregressiveModel | OrderEnsemble):
         one = model.model if isinstance(model, OrderEnsemble) else model
-        features = one.network.num_sites * one.head.num_features
-    elif isinstance(model, LatentVariableModel):
+        return many * max(size, one.network.num_sites * one.head.num_features)
+    if isinstance(model, LatentVariableModel):
         likelihood = model.likelihood
         if isinstance(likelihood, AutoregressiveLikelihood):
-            return _size(likelihood.model, batch)
-        features = separate_head(model).num_features
-    return max(batch.x[0].numel(), features)
+            return _numbers_of_a_row(likelihood.model, batch, num_samples, settings, method)
+        size = max(size, separate_head(model).num_features)
+        latent_size = model.sample_latents(1).shape[-1]
+        return method.numbers_of_a_row(num_samples, size, latent_size)
+    return many * size
 
 
 def _some(
@@ -120,18 +173,20 @@ def _some(
     num_samples: int,
     posterior: Posterior | None,
     settings: ParticleFilter,
+    method: LatentImputing,
 ) -> Imputation:
-    if isinstance(model, LatentVariableModel) and posterior is not None:
+    if isinstance(model, LatentVariableModel):
+        q = posterior if posterior is not None and posterior.has_density else PriorProposal()
         if isinstance(model.likelihood, AutoregressiveLikelihood):
-            return impute_latent_in_order(model, posterior, batch, num_samples, settings)
-        return impute_latent(model, posterior, batch, num_samples)
+            return impute_latent_in_order(model, q, batch, num_samples, settings)
+        return impute_latent(model, q, batch, num_samples, method)
     if isinstance(model, BayesNet):
         return impute_tables(model, batch, num_samples, settings)
     if isinstance(model, AutoregressiveModel | OrderEnsemble):
         return impute_in_order(model, batch, num_samples, settings)
     raise NotExact(
         f"{type(model).__name__} cannot impute: it has no distribution of some cells given others",
-        hint="autoregressive models, `vae` and `ppca` can",
+        hint="autoregressive models, `vae`, `miwae` and `ppca` can",
     )
 
 

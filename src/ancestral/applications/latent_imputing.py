@@ -1,98 +1,132 @@
-"""Missing cells of latent-variable models: z by importance, then x given z."""
+"""Missing cells of latent-variable models whose cells are separate given z."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from ancestral.applications.imputation import Imputation, few_draws
-from ancestral.core import Batch, Estimate, NotExact
-from ancestral.distributions import CellHead, Head, Product
-from ancestral.inference.evidence import summarized
-from ancestral.inference.posteriors import ExactPosterior, Posterior
-from ancestral.models import LatentVariableModel, exact_log_prob
+from ancestral.applications.imputation import Imputation
+from ancestral.applications.imputing_cells import (
+    completed_with,
+    decoded,
+    expected_cells,
+    pairs_at_once,
+    sampled_cells,
+    separate_head,
+)
+from ancestral.applications.imputing_methods import AutomaticImputing, LatentImputing
+from ancestral.core import Batch, Draws, Estimate
+from ancestral.inference.posteriors import DiscretePosterior, ExactPosterior, Posterior
+from ancestral.models import LatentVariableModel, ProbabilisticPCA, exact_log_prob
 from ancestral.models.exact import ExactLogProb
 
-__all__ = ["impute_latent", "separate_head"]
+__all__ = ["PriorProposal", "impute_latent"]
 
-_ROWS_AT_ONCE = 1000  # (sample, datum) pairs decoded together, at most
-_FEATURES = 1 << 24  # of them: 64 MB
-_ADVICE = "take more samples, or train on rows with gaps"
+_DRAWS_FOR_A_MEAN = 1000
+_MOST_STATES = 1024  # of discrete z
 
 
 def impute_latent(
-    model: LatentVariableModel, posterior: Posterior, batch: Batch, num_samples: int
+    model: LatentVariableModel,
+    posterior: Posterior,
+    batch: Batch,
+    num_samples: int,
+    method: LatentImputing,
 ) -> Imputation:
-    r"""z_s ~ q(z | x_obs) with weights p(x_obs, z_s) / q(z_s | x_obs), then x_mis ~ p(x | z_s).
+    r"""Draw z ~ p(z | x_obs), then x_mis ~ p(x | z): given z, it does not depend on x_obs.
 
-    Given z, the missing cells do not depend on the observed ones; so the weighted samples are
-    of p(x_mis | x_obs), as far as the samples of z suffice: exactly, where q is the posterior.
+    Z is drawn exactly where q is the posterior, or where z has few values; else by the method.
 
     Args:
         model: p.
-        posterior: q; one trained on complete rows may propose badly, which the weights show.
+        posterior: q; one trained on complete rows may propose badly.
         batch: rows, with `observed`.
         num_samples: of each row.
+        method: how z is drawn; any but auto also where there is an exact way.
 
     Raises:
         NotExact: cells depend on each other even given z.
-
-    References:
-        | Rezende, Mohamed & Wierstra (2014), Stochastic backpropagation, appendix F
-        | Mattei & Frellsen (2019), MIWAE: section 3 (importance weights for missing cells)
     """
-    head = separate_head(model)
-    adapted = posterior.adapted(model, batch)
-    propose = adapted.proposal(model, batch)
-    num_pairs = min(_ROWS_AT_ONCE, _FEATURES // head.num_features)
-    chunk = max(1, num_pairs // len(batch))
-    log_weights, drawn = [], []
-    for first in range(0, num_samples, chunk):
-        z, log_q = propose(min(chunk, num_samples - first))
-        log_weights.append(model.log_joint(batch.x, z, batch.observed) - log_q)
-        drawn.append(model.likelihood.sample(z))
-    observed = batch.observed
-    assert observed is not None
-    x = torch.cat(drawn).transpose(0, 1)
-    samples = torch.where(observed.unsqueeze(1), batch.x.unsqueeze(1), x)
-    log_w = torch.cat(log_weights)
-    if isinstance(posterior, ExactPosterior) and isinstance(model, ExactLogProb):
-        value = exact_log_prob(model, batch)
-        equal = value.new_full((len(batch), num_samples), 1 / num_samples)
-        evidence = Estimate(value, "exact", std_error=torch.zeros_like(value))
-        ess = value.new_full((len(batch),), float(num_samples))
-        said = "exactly, from the posterior of the latent variables"
-        return Imputation(samples, equal, observed, ess, evidence, (said,) * len(batch))
-    found = summarized(log_w)
-    assert found.ess is not None
-    assert found.std_error is not None
-    dtype = batch.x.dtype
-    said = f"by importance sampling of the latent variables, {num_samples} samples"
+    separate_head(model)
+    if isinstance(method, AutomaticImputing):
+        if isinstance(posterior, ExactPosterior) and isinstance(model, ExactLogProb):
+            return _exactly(model, posterior, batch, num_samples)
+        states = _states(model, posterior, batch)
+        if states is not None:
+            return _by_enumeration(model, states, batch, num_samples)
+    return method(model, posterior, batch, num_samples)
+
+
+class PriorProposal(Posterior):
+    """p(z) in place of q, of models that have no q with a density."""
+
+    reparameterized = False
+
+    def draw(self, model: LatentVariableModel, batch: Batch, num_samples: int) -> Draws:
+        """Draws from the prior for each row."""
+        z = model.sample_latents(num_samples * len(batch)).unflatten(0, (num_samples, len(batch)))
+        return Draws(z, model.log_prior(z))
+
+    def log_prob(self, model: LatentVariableModel, batch: Batch, z: Tensor) -> Tensor:
+        """Log p(z)."""
+        del batch
+        return model.log_prior(z)
+
+
+def _exactly(
+    model: LatentVariableModel, posterior: Posterior, batch: Batch, num_samples: int
+) -> Imputation:
+    assert isinstance(model, ExactLogProb)
+    assert batch.observed is not None
+    z = posterior.draw(model, batch, num_samples).z
+    if isinstance(model, ProbabilisticPCA):  # linear: the mean of x is that of the mean of z
+        for_mean = posterior.mean(model, batch).unsqueeze(0)
+    else:
+        for_mean = posterior.draw(model, batch, _DRAWS_FOR_A_MEAN).z
+    value = exact_log_prob(model, batch)
+    said = "exactly, from the posterior of the latent variables"
     return Imputation(
-        samples,
-        log_w.double().softmax(0).T.to(dtype),
-        observed,
-        found.ess.to(dtype),
-        Estimate(found.value.to(dtype), "lower_bound", std_error=found.std_error.to(dtype)),
+        completed_with(batch, sampled_cells(model, z)).transpose(0, 1),
+        value.new_full((len(batch), num_samples), 1 / num_samples),
+        batch.observed,
+        value.new_full((len(batch),), float(num_samples)),
+        Estimate(value, "exact", std_error=torch.zeros_like(value)),
         (said,) * len(batch),
-        few_draws(found.ess, num_samples, "samples of the latent variables", _ADVICE),
+        means=completed_with(batch, expected_cells(model, for_mean)),
     )
 
 
-def separate_head(model: LatentVariableModel) -> Head:
-    """The head of a likelihood whose cells are independent given z.
+def _states(model: LatentVariableModel, posterior: Posterior, batch: Batch) -> Tensor | None:
+    """All values of z, [states, 1, L], where it is discrete and has few."""
+    if not isinstance(posterior, DiscretePosterior):
+        return None
+    q = posterior.distribution(model, batch)
+    return q.enumerate_support(expand=False) if q.num_states <= _MOST_STATES else None
 
-    Raises:
-        NotExact: the likelihood has no such head.
-    """
-    head = getattr(model.likelihood, "head", None)
-    heads = [part for _, part in head.parts] if isinstance(head, Product) else [head]
-    for one in heads:
-        if not isinstance(one, CellHead):
-            what = model.likelihood if one is None else one
-            raise NotExact(
-                f"the cells of a {type(what).__name__} depend on each other even given the latent "
-                "variables, and drawing them apart would be wrong",
-                hint="fit with a likelihood of separate cells to impute",
-            )
-    assert isinstance(head, Head)
-    return head
+
+def _by_enumeration(
+    model: LatentVariableModel, states: Tensor, batch: Batch, num_samples: int
+) -> Imputation:
+    """Draws of z from p(z | x_obs), a table of masses."""
+    assert batch.observed is not None
+    at_once = max(1, pairs_at_once(model, states.device) // len(batch))
+    log_joint, means = [], []
+    for some in states.split(at_once):
+        cells = decoded(model, some)
+        log_joint.append(model.log_prior(some) + cells.log_prob(batch.x, batch.observed))
+        means.append(cells.mean())
+    log_p = torch.cat(log_joint)  # [states, rows]
+    value = log_p.logsumexp(0)
+    masses, expected = log_p.softmax(0), torch.cat(means).flatten(2).squeeze(1)
+    chosen = masses.T.multinomial(num_samples, replacement=True).T  # [samples, rows]
+    z = states.squeeze(1)[chosen]
+    said = f"exactly, by a sum over the {len(states):,} values of the latent variables"
+    return Imputation(
+        completed_with(batch, sampled_cells(model, z)).transpose(0, 1),
+        value.new_full((len(batch), num_samples), 1 / num_samples),
+        batch.observed,
+        value.new_full((len(batch),), float(num_samples)),
+        Estimate(value, "exact", std_error=torch.zeros_like(value)),
+        (said,) * len(batch),
+        means=completed_with(batch, (masses.T @ expected).reshape(batch.x.shape)),
+    )

@@ -67,8 +67,8 @@ def impute_latent_in_order(
     assert found.ess is not None
     assert found.std_error is not None
     said = (
-        f"by importance sampling of the latent variables, {num_samples} samples with "
-        f"{num_particles} particles each"
+        f"by importance sampling of the latent variables, {num_samples:,} "
+        f"{'sample' if num_samples == 1 else 'samples'} with {num_particles} particles each"
     )
     return Imputation(
         samples,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ancestral.applications.imputation_quantiles import systematic
 from ancestral.core import IncompatibleChoices, OptionError
 from ancestral.core.pytrees import select
 from ancestral.distributions import CellSite, Site, SiteHead
@@ -305,9 +306,4 @@ def _log_mean(log_weights: Tensor) -> Tensor:
 
 def _systematic(log_weights: Tensor, num: int) -> Tensor:
     """Numbers of particles, each as often as its weight says, [rows, num]."""
-    weights = _normalized(log_weights).exp()
-    offset = torch.rand(len(weights), 1, dtype=weights.dtype, device=weights.device)
-    positions = (torch.arange(num, dtype=weights.dtype, device=weights.device) + offset) / num
-    cumulative = weights.cumsum(1)
-    # rounding may leave the sum a little below the last position
-    return torch.searchsorted(cumulative, positions).clamp_max(weights.shape[1] - 1)
+    return systematic(_normalized(log_weights).exp(), num)

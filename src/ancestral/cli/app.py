@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from cyclopts import App, Parameter
 
 from ancestral import __version__
-from ancestral.cli.coding import encode, interpolate, reconstruct
+from ancestral.cli.coding import encode, reconstruct
+from ancestral.cli.comparing import compare
+from ancestral.cli.compressing import compress, decompress
+from ancestral.cli.detecting import detect
 from ancestral.cli.downloads import data
-from ancestral.cli.evaluating import compare, evaluate, report
+from ancestral.cli.evaluating import evaluate, report
 from ancestral.cli.fitting import fit
 from ancestral.cli.imputing import impute
+from ancestral.cli.interpolating import arithmetic, interpolate
 from ancestral.cli.listing import cite, list_all
 from ancestral.cli.problems import Interrupted, problem_of
+from ancestral.cli.purifying import purify
 from ancestral.cli.sampling import sample
 
 __all__ = ["main"]
@@ -30,7 +35,12 @@ _VERBS = {
     "encode": encode,
     "reconstruct": reconstruct,
     "interpolate": interpolate,
+    "arithmetic": arithmetic,
     "impute": impute,
+    "purify": purify,
+    "detect": detect,
+    "compress": compress,
+    "decompress": decompress,
     "compare": compare,
     "report": report,
     "cite": cite,

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from cyclopts import Parameter
 
 from ancestral.cli.flags import Flag
 
 if TYPE_CHECKING:
-    import torch
-
-    from ancestral.applications import Imputation
+    from ancestral.applications import LatentImputing
+    from ancestral.cli.imputed_files import Filled
+    from ancestral.cli.imputed_rows import ChosenRows
     from ancestral.cli.opened import OpenedRun
     from ancestral.data import Source
 
 __all__ = ["impute"]
 
-_PICTURED = 16  # rows in a picture
-_DRAWS_PICTURED = 3
-_HALVES = ("top", "bottom", "left", "right")
+Method = Literal["auto", "importance", "metropolis", "pseudo-gibbs"]
+
+_PICTURED = 10  # rows in a picture, unless more are asked for
+_FEWEST = 100  # draws behind a best guess, however few are written
 
 
 def impute(
@@ -28,11 +32,15 @@ def impute(
     /,
     *,
     out: Path,
+    draws: Annotated[int, Parameter(name=("--draws", "--num-samples"))] = 100,
+    out_draws: Path | None = None,
+    method: Method = "auto",
+    mask: Path | None = None,
+    hide: str = "",
     split: str | None = None,
     num: int | None = None,
-    num_samples: int = 100,
     num_particles: int = 256,
-    hide: str = "",
+    num_sweeps: int | None = None,
     seed: int = 0,
     overwrite: Flag = False,
     data_dir: Path | None = None,
@@ -42,138 +50,163 @@ def impute(
 
     Args:
         run: folder of the run; it need not have seen gaps in training.
-        data: a name or a path, with empty cells or NaN where something is missing. The run's own
-            data if it is not given. All rows of a file, in its order; of data that come in
-            splits, the test split.
-        out: file to write: .npz (data, completed, samples, weights, ess, log_evidence), .npy or
-            .csv of the completed rows, or .png for images.
-        split: train, valid or test, of data that have splits; of the run's own data, as they
-            were split for training.
-        num: rows from the start; all, or 16 in a picture, if it is not given.
-        num_samples: draws of each row.
-        num_particles: of each row at least, where the model needs sequential Monte Carlo.
+        data: a name or a path, with empty cells or NaN where something is missing; also one
+            picture, with --mask. The run's own data if it is not given. All rows of a file, in
+            its order; of data that come in splits, the test split.
+        out: file to write: .csv with gaps filled by their best guess and everything else in the
+            file as it was; .npz (data, completed, samples, weights, ess, log_evidence) or .npy
+            (completed); or .png for images: given, best guess, draws, and the truth if it was
+            hidden.
+        draws: completions of each row, all equally likely: multiple imputation. The best guess
+            rests on 100 or more.
+        out_draws: file for the draws: .csv, with the number of the draw and of the row in front,
+            .npz (draws, data, completed) or .npy.
+        method: of models with latent variables. auto takes importance sampling where that is
+            enough, and Metropolis-within-Gibbs for the other rows; importance; metropolis;
+            pseudo-gibbs is biased, and here to compare with.
+        mask: what is known, as a picture (white) or an array of .npy or .npz (1); the rest is
+            filled in. One for all rows, or an array with one for each.
         hide: cells to take away first: a share at random, such as 0.3, or, of images, the top,
             bottom, left or right half.
+        split: train, valid or test, of data that have splits; of the run's own data, as they
+            were split for training.
+        num: rows from the start; all, or 10 in a picture, if it is not given.
+        num_particles: of each row at least, where the model needs sequential Monte Carlo.
+        num_sweeps: of each Markov chain, where there are any; more are slower and surer.
         seed: of the draws, and of what is hidden.
-        overwrite: replace --out if it is there.
+        overwrite: replace --out and --out-draws if they are there.
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one.
     """
-    from ancestral.applications import Imputation, ParticleFilter
-    from ancestral.cli.contents import Content, array_of, save_arrays
+    from ancestral.cli.contents import Content
+    from ancestral.cli.imputed_files import draws_formats, filled_formats
+    from ancestral.cli.imputed_rows import chosen_rows, hidden, masked
     from ancestral.cli.opened import first_rows, open_run
     from ancestral.cli.outputs import writing
-    from ancestral.core import DataError
+    from ancestral.core import OptionError
 
     opened = open_run(run, device)
     content = Content(opened.config.spec)
-    suffixes = [s for s in (".npz", ".npy", ".csv", ".png") if s in content.formats]
-    settings = ParticleFilter(num_particles)
-    with writing(out, suffixes, overwrite=overwrite) as temporary:
-        suffix = out.suffix.lower()
-        source, rows = _chosen(opened, data, split, data_dir)
-        num_rows = len(source)
-        wanted = _PICTURED if num is None and suffix == ".png" else num
-        source = source if wanted is None else first_rows(source, wanted)
-        source = _hidden(source, hide, seed) if hide else source
-        if all(batch.observed is None or batch.observed.all() for batch in source.ordered(1000)):
-            raise DataError(
-                "expected rows with missing cells, got complete ones",
-                hint="leave cells empty, or try --hide 0.3",
+    if draws < 1:
+        raise OptionError(f"expected at least 1 draw, got {draws}")
+    if out_draws is not None and out_draws.absolute() == out.absolute():
+        raise OptionError(f"expected two files, got {out} twice", hint="rename --out-draws")
+    chosen = chosen_rows(opened, data, split, data_dir)
+    formats, of_draws = filled_formats(content, chosen), draws_formats(content)
+    with ExitStack() as files:
+        temporary = files.enter_context(writing(out, list(formats), overwrite=overwrite))
+        temporary_draws = None
+        if out_draws is not None:
+            temporary_draws = files.enter_context(
+                writing(out_draws, list(of_draws), overwrite=overwrite)
             )
-        # draws are kept only where they are written
-        found: list[Imputation] = []
-        completed: list[torch.Tensor] = []
-        for part in opened.estimator.imputed(source, num_samples, seed=seed, particles=settings):
-            completed.append(part.completed(opened.config.spec).cpu())
-            found.append(part if suffix in (".npz", ".png") else part.without_samples())
-        together = Imputation.concatenate(found)
-        filled = _joined(completed)
-        if suffix == ".png":
-            grids = {"data": array_of(source), "completed": filled}
-            for i in range(min(_DRAWS_PICTURED, num_samples)):
-                grids[f"draw {i + 1}"] = together.samples[:, i].cpu().numpy()
-            content.write_grids(temporary, grids)
-        elif suffix == ".csv":
-            content.write_table(temporary, filled)
-        elif suffix == ".npy":
-            save_arrays(temporary, {"completed": filled})
-        else:
-            arrays = {"data": array_of(source), "completed": filled}
-            save_arrays(temporary, arrays | together.arrays())
-    print(f"{len(source):,} of {num_rows:,} rows of {rows}", file=sys.stderr)
-    _tell(together)
+        suffix = out.suffix.lower()
+        wanted = _PICTURED if num is None and suffix == ".png" else num
+        source = chosen.source if wanted is None else first_rows(chosen.source, wanted)
+        source = masked(source, mask) if mask is not None else source
+        source = hidden(source, hide, seed) if hide else source
+        _check_gaps(source)
+        asked = _Asked(draws, method, num_particles, num_sweeps, seed)
+        keeps = suffix in (".npz", ".png") or out_draws is not None
+        filled = _filled(opened, chosen, source, asked, keeps_draws=keeps)
+        formats[suffix](temporary, filled)
+        if out_draws is not None and temporary_draws is not None:
+            of_draws[out_draws.suffix.lower()](temporary_draws, filled)
+    _tell(filled)
     print(out)
+    if out_draws is not None:
+        print(out_draws)
 
 
-def _chosen(
-    opened: OpenedRun, data: str | None, split: str | None, data_dir: Path | None
-) -> tuple[Source, str]:
-    """The rows to fill in, and which they are, in words."""
-    # gaps are wherever they are: the run's own file is read whole, as any other file
-    name = opened.config.data.get("name") if data is None and split is None else data
-    dataset = opened.data_with_gaps(name, data_dir)
-    if split is None and len(dataset.splits) == 1:
-        return next(iter(dataset.splits.values())), f"{dataset.name}, in its order"
-    chosen = split or "test"
-    return dataset.split(chosen), f"the {chosen} split of {dataset.name}"
+class _Asked(NamedTuple):
+    """What was typed about the draws."""
+
+    draws: int
+    method: Method
+    num_particles: int
+    num_sweeps: int | None
+    seed: int
 
 
-def _joined(parts: list[torch.Tensor]):  # noqa: ANN202 - numpy is imported late
-    import torch
+def _filled(
+    opened: OpenedRun, chosen: ChosenRows, source: Source, asked: _Asked, *, keeps_draws: bool
+) -> Filled:
+    """The rows, some at a time; draws are kept only where they are written."""
+    import numpy as np
 
-    return torch.cat(parts).numpy()
+    from ancestral.applications import Imputation, ParticleFilter
+    from ancestral.cli.imputed_files import Filled
+    from ancestral.cli.progress import row_bar
+
+    many = max(asked.draws, _FEWEST)
+    parts = opened.estimator.imputed(
+        source,
+        many,
+        seed=asked.seed,
+        particles=ParticleFilter(asked.num_particles),
+        method=_method(asked.method, asked.num_sweeps),
+    )
+    found, completed, draws = [], [], []
+    with row_bar("filling in", len(source)) as tell:
+        for part in parts:
+            completed.append(part.completed(opened.config.spec).cpu().numpy())
+            if not keeps_draws:
+                found.append(part.without_samples())
+            else:
+                kept = part if many == asked.draws else part.thinned(asked.draws, asked.seed)
+                found.append(kept)
+                draws.append(kept.draws(asked.draws, asked.seed).cpu().numpy())
+            if tell is not None:
+                tell(len(part))
+    together = Imputation.concatenate(found)
+    kept_draws = np.concatenate(draws) if draws else np.empty((len(source), 0))
+    return Filled(chosen, source, np.concatenate(completed), together, kept_draws)
 
 
-def _tell(found: Imputation) -> None:
+def _method(name: Method, num_sweeps: int | None) -> LatentImputing | str:
+    """A way to impute with latent variables.
+
+    Raises:
+        OptionError: a number of sweeps for a method without any.
+    """
+    from dataclasses import replace
+
+    from ancestral.applications import AutomaticImputing, MetropolisWithinGibbs, PseudoGibbs
+    from ancestral.core import OptionError
+
+    if num_sweeps is None:
+        return name
+    if name == "metropolis":
+        return MetropolisWithinGibbs(num_sweeps)
+    if name == "pseudo-gibbs":
+        return PseudoGibbs(num_sweeps)
+    if name == "auto":
+        return replace(AutomaticImputing(), metropolis=MetropolisWithinGibbs(num_sweeps))
+    raise OptionError(
+        f"the method {name!r} has no sweeps, got --num-sweeps {num_sweeps}",
+        hint="--draws with more draws makes importance sampling surer",
+    )
+
+
+def _check_gaps(source: Source) -> None:
+    from ancestral.core import DataError
+
+    if all(batch.observed is None or batch.observed.all() for batch in source.ordered(1000)):
+        raise DataError(
+            "expected rows with missing cells, got complete ones",
+            hint="leave cells empty, or try --hide 0.3",
+        )
+
+
+def _tell(filled: Filled) -> None:
     """How it was done, on stderr."""
+    shown, total = len(filled.source), len(filled.chosen.source)
+    rows = "row" if total == 1 else "rows"
+    print(f"{shown:,} of {total:,} {rows} of {filled.chosen.text}", file=sys.stderr)
+    found = filled.found
     estimate = found.log_evidence
     print(f"completed {found.method}", file=sys.stderr)
     kind = str(estimate.kind).replace("_", " ")
     print(f"log p(known cells) {estimate.mean:.3f} nats a row ({kind})", file=sys.stderr)
     for sentence in found.warnings:
         print(f"warning: {sentence}", file=sys.stderr)
-
-
-def _hidden(source: Source, hide: str, seed: int) -> Source:
-    """The rows without some of their cells.
-
-    Raises:
-        OptionError: neither a share nor a half of an image.
-    """
-    import torch
-
-    from ancestral.core import derived_seed
-    from ancestral.data import Masked
-
-    shape = source.spec.shape
-    taken = _share_or_half(hide, () if source.spec.image_shape is None else _HALVES)
-    if isinstance(taken, str):
-        height, width = shape[0] // 2, shape[1] // 2
-        seen = torch.ones(len(source), *shape, dtype=torch.bool)
-        rows = {"top": slice(height), "bottom": slice(height, None)}.get(taken, slice(None))
-        columns = {"left": slice(width), "right": slice(width, None)}.get(taken, slice(None))
-        seen[:, rows, columns] = False
-    else:
-        generator = torch.Generator().manual_seed(derived_seed(seed, 0))
-        seen = torch.rand(len(source), *shape, generator=generator) >= taken
-    return Masked(source, seen)
-
-
-def _share_or_half(hide: str, halves: tuple[str, ...]) -> float | str:
-    """What to take away."""
-    from ancestral.core import OptionError
-
-    if hide in halves:
-        return hide
-    try:
-        share = float(hide)
-    except ValueError:
-        share = -1.0
-    if not 0 < share <= 1:
-        others = f", or one of {', '.join(halves)}" if halves else ""
-        raise OptionError(
-            f"expected --hide to be a share above 0 and at most 1{others}, got {hide!r}",
-            hint="--hide 0.3 hides each cell with a chance of 0.3",
-        )
-    return share

@@ -192,15 +192,18 @@ class StudentT(CellHead):
     r"""Student's t with location, scale and degrees of freedom of its own in each cell.
 
     Features `(3, *event_shape)`: loc, log-scale as in `LocationScale`, and a number f with
-    degrees of freedom df = 1 + softplus(f), so that the mean exists.
+    degrees of freedom df = `min_degrees` + softplus(f).
 
     Args:
         event_shape: shape of one x.
         min_log_scale: lower bound of the log-scale, approached smoothly.
+        min_degrees: lower bound of the degrees of freedom, below 5; from 1 on the mean exists,
+            from 2 on the variance.
     """
 
     event_shape: tuple[int, ...]
     min_log_scale: float = MIN_LOG_SCALE
+    min_degrees: float = 1.0
 
     @property
     def num_parameters(self) -> int:
@@ -215,7 +218,8 @@ class StudentT(CellHead):
     def parameters(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Location, log-scale and degrees of freedom, [..., *event_shape]."""
         loc, log_scale, excess = single(features).unbind(self.axis)
-        return loc, bound_below(log_scale, self.min_log_scale), 1 + F.softplus(excess)
+        df = self.min_degrees + F.softplus(excess)
+        return loc, bound_below(log_scale, self.min_log_scale), df
 
     def _log_prob(self, features: Tensor, x: Tensor) -> Tensor:
         loc, log_scale, df = self.parameters(features)
@@ -259,5 +263,5 @@ class StudentT(CellHead):
         """Mean and deviation of the rows, under five degrees of freedom."""
         mean, std = moments(x, observed)
         scale = std * math.sqrt(3 / 5)
-        excess = inverse_softplus(torch.full_like(mean, 4.0))
+        excess = inverse_softplus(torch.full_like(mean, 5.0 - self.min_degrees))
         return torch.stack([mean, log_scale_feature(scale, self.min_log_scale), excess])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ancestral.core import (
-    Batch,
     Estimate,
     OptionError,
     Specification,
@@ -20,24 +19,21 @@ from ancestral.core import (
     seeded,
 )
 from ancestral.data import Conditioned, Source, as_source
+from ancestral.estimator.compressing import Compressing
 from ancestral.estimator.contexts import as_contexts, check_conditional, check_given
+from ancestral.estimator.detecting import Detecting
 from ancestral.estimator.drawing import Sampler, sampling_method
-from ancestral.estimator.embedding import codes_of
+from ancestral.estimator.embedding import Embedding
 from ancestral.estimator.imputing import Imputing
 from ancestral.estimator.preparing import hold_out, initialize
+from ancestral.estimator.purifying import Purifying
 from ancestral.estimator.recipe import Assembly, Recipe
 from ancestral.estimator.runs import RunConfig, load_weights, prepare_folder, save_weights
 from ancestral.estimator.solve import solve
 from ancestral.inference.evidence import EvidenceMethod, default_method
 from ancestral.inference.objectives import ClosedForm, Objective
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import (
-    Autoencoder,
-    Drawn,
-    LatentVariableModel,
-    SamplingMethod,
-    Truncation,
-)
+from ancestral.models import Drawn, SamplingMethod, Truncation
 from ancestral.training import History, MetricsWriter, Outcome, Reporter, TrainingConfig
 
 if TYPE_CHECKING:
@@ -46,10 +42,10 @@ if TYPE_CHECKING:
 __all__ = ["DensityEstimator"]
 
 _WEIGHTS, _SAMPLES = 11, 13  # streams of derived seeds
-_ROWS = 500  # rows that are scored, encoded or drawn at once
+_ROWS = 500  # rows that are scored at once
 
 
-class DensityEstimator(Imputing):
+class DensityEstimator(Detecting, Embedding, Imputing, Purifying, Compressing):
     """A model, how it is trained, and what can be asked of it afterwards.
 
     Each method is one call into a lower layer. `build` makes estimators from recipes; the
@@ -137,6 +133,7 @@ class DensityEstimator(Imputing):
             # there is no training to stop
             source, held_out = whole, None
             parts = self._assembled(own, source, config.seed)
+        self.held_out_ = held_out
         parts.objective.check(parts.model, parts.posterior)
         check_conditional(parts.model, source.spec)
         initialize(parts, source, config.seed)
@@ -223,42 +220,6 @@ class DensityEstimator(Imputing):
         """Mean of `score_samples`, nats per datum (higher is better)."""
         del y
         return self.score_samples(X).mean
-
-    def encode(self, X: Any) -> np.ndarray:
-        """Means of q(z | x), [rows, latent]: the embedding. Deterministic."""
-        return np.concatenate(
-            [codes_of(self.model_, self.posterior_, b).cpu().numpy() for b in self._batches(X)]
-        )
-
-    def transform(self, X: Any) -> np.ndarray:
-        """`encode`, under scikit-learn's name."""
-        return self.encode(X)
-
-    def fit_transform(self, X: Any, y: None = None) -> np.ndarray:
-        """`fit`, then `encode` the same rows."""
-        return self.fit(X, y).encode(X)
-
-    def reconstruct(self, X: Any) -> np.ndarray:
-        """E[x | z] at the mean of q(z | x), [rows, *shape]; missing cells are filled in."""
-        decoded = [
-            self._decoded(codes_of(self.model_, self.posterior_, b)) for b in self._batches(X)
-        ]
-        return np.concatenate([d.cpu().numpy() for d in decoded])
-
-    def interpolate(self, start: Any, end: Any, num_steps: int = 9) -> np.ndarray:
-        """Decoded straight lines between codes, [rows, num_steps, *shape].
-
-        Args:
-            start: rows to start from.
-            end: rows to end at, as many.
-            num_steps: points on each line, both ends included.
-        """
-        if num_steps < 2:
-            raise OptionError(f"expected at least 2 steps, got {num_steps}")
-        first, last = (torch.as_tensor(self.encode(x)) for x in (start, end))
-        weights = torch.linspace(0, 1, num_steps, dtype=first.dtype).reshape(1, -1, 1)
-        lines = first.unsqueeze(1) * (1 - weights) + last.unsqueeze(1) * weights
-        return self._decoded(lines.to(self._device)).cpu().numpy()
 
     def sample(
         self,
@@ -383,15 +344,6 @@ class DensityEstimator(Imputing):
             source = Conditioned(source, given, self.spec_.context)
         check_given(source, self.spec_)
         return source.to(self._device)
-
-    def _batches(self, X: Any) -> Iterator[Batch]:
-        return self._source(X).ordered(_ROWS)
-
-    def _decoded(self, z: Tensor) -> Tensor:
-        model = self.model_
-        assert isinstance(model, LatentVariableModel | Autoencoder)
-        with torch.no_grad():
-            return model.reconstruct(z)
 
     def _require_fitted(self) -> None:
         if not hasattr(self, "model_"):

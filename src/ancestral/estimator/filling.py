@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ancestral.applications import Imputation, ParticleFilter, imputed
+from ancestral.applications import Imputation, LatentImputing, ParticleFilter, imputed
 from ancestral.core import DataError, ShapeError, Specification, derived_seed
 from ancestral.core.estimate import weakest
 from ancestral.data import Source
@@ -33,6 +33,7 @@ class Filler:
         num_samples: completions of each row.
         seed: of the draws.
         particles: settings of sequential Monte Carlo.
+        method: of latent-variable models.
     """
 
     model: nn.Module
@@ -40,6 +41,7 @@ class Filler:
     num_samples: int = 100
     seed: int = 0
     particles: ParticleFilter | None = None
+    method: LatentImputing | str = "auto"
 
     def __call__(self, source: Source) -> Iterator[Imputation]:
         """Consecutive rows at a time, so that memory is bounded."""
@@ -52,6 +54,7 @@ class Filler:
                 posterior=self.posterior,
                 seed=derived_seed(self.seed, _FILLING, number),
                 particles=self.particles,
+                method=self.method,
             )
             for part in parts:
                 estimate = part.log_evidence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
-from ancestral.applications import Imputation, ParticleFilter
+from ancestral.applications import Imputation, LatentImputing, ParticleFilter
 from ancestral.core import Specification
 from ancestral.data import Source, as_source
 from ancestral.estimator.filling import Filler, completed_rows, with_gaps
@@ -40,6 +40,7 @@ class Imputing:
         observed: Any = None,
         context: Any = None,
         particles: ParticleFilter | None = None,
+        method: LatentImputing | str = "auto",
     ) -> np.ndarray:
         """Rows with their missing cells filled in, [rows, *shape].
 
@@ -54,9 +55,14 @@ class Imputing:
             observed: [rows, *shape] bool instead of NaN: True where a cell is known.
             context: [rows, size] for a conditional model.
             particles: settings of sequential Monte Carlo, where the model needs that.
+            method: of latent-variable models: "auto", "importance", "metropolis",
+                "pseudo-gibbs" (which is biased), or one with settings of its own, such as
+                `applications.MetropolisWithinGibbs(num_sweeps=500)`.
         """
         source = with_gaps(X, observed)
-        parts = self.imputed(source, num_samples, seed=seed, context=context, particles=particles)
+        parts = self.imputed(
+            source, num_samples, seed=seed, context=context, particles=particles, method=method
+        )
         return completed_rows(parts, self.spec_)
 
     def impute_samples(
@@ -68,10 +74,13 @@ class Imputing:
         observed: Any = None,
         context: Any = None,
         particles: ParticleFilter | None = None,
+        method: LatentImputing | str = "auto",
     ) -> Imputation:
         """The draws behind `impute`, with weights, effective number and log p of what is known."""
         source = with_gaps(X, observed)
-        parts = self.imputed(source, num_samples, seed=seed, context=context, particles=particles)
+        parts = self.imputed(
+            source, num_samples, seed=seed, context=context, particles=particles, method=method
+        )
         return Imputation.concatenate(list(parts))
 
     def imputed(
@@ -82,10 +91,11 @@ class Imputing:
         seed: int = 0,
         context: Any = None,
         particles: ParticleFilter | None = None,
+        method: LatentImputing | str = "auto",
     ) -> Iterator[Imputation]:
         """`impute_samples` some rows at a time: for data whose draws do not fit in memory."""
         self._require_fitted()
         spec = replace(self.spec_, missing=True)  # whether or not training saw gaps
         source = self._given(as_source(X, spec), context)
-        filler = Filler(self.model_, self.posterior_, num_samples, seed, particles)
+        filler = Filler(self.model_, self.posterior_, num_samples, seed, particles, method)
         return filler(source)

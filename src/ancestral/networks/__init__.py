@@ -3,6 +3,7 @@
 from ancestral.networks.convolutional import AsImage, ConvolutionalDecoder, ConvolutionalEncoder
 from ancestral.networks.dense import DenseNetwork, ResidualNetwork
 from ancestral.networks.features import InputFeatures
+from ancestral.networks.hidden_inputs import HiddenInputs
 from ancestral.networks.linear_path import WithLinearPath
 from ancestral.networks.noisy import NoisyInputs
 from ancestral.networks.shared import SharedParameters
@@ -13,6 +14,7 @@ __all__ = [
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
     "DenseNetwork",
+    "HiddenInputs",
     "InputFeatures",
     "NoisyInputs",
     "ResidualNetwork",

@@ -347,3 +347,11 @@ KOLOURI_2019 = """@inproceedings{kolouri2019sliced,
   year      = {2019},
   url       = {https://arxiv.org/abs/1804.01947}
 }"""
+
+MATTEI_2019 = """@inproceedings{mattei2019miwae,
+  title     = {{MIWAE}: Deep Generative Modelling and Imputation of Incomplete Data Sets},
+  author    = {Mattei, Pierre-Alexandre and Frellsen, Jes},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2019},
+  url       = {https://arxiv.org/abs/1812.02633}
+}"""

@@ -13,6 +13,7 @@ from ancestral.recipes.iaf_vae import iaf_vae
 from ancestral.recipes.info_vae import info_vae
 from ancestral.recipes.iwae import iwae
 from ancestral.recipes.ladder_vae import ladder_vae
+from ancestral.recipes.miwae import miwae
 from ancestral.recipes.mmd_net import mmd_net
 from ancestral.recipes.pixel_vae import pixel_vae
 from ancestral.recipes.planar_vae import planar_vae
@@ -64,6 +65,15 @@ LATENT = (
         "Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders",
         references.IWAE_2016,
         tags=("latent",),
+    ),
+    Recipe(
+        "miwae",
+        "importance-weighted autoencoder trained on data with gaps, which it fills in",
+        miwae,
+        "Mattei & Frellsen (2019), MIWAE: Deep Generative Modelling and Imputation",
+        references.MATTEI_2019,
+        tags=("latent",),
+        training={"patience": 60},
     ),
     Recipe(
         "renyi_vae",

@@ -59,23 +59,36 @@ LATENT = (
     Row(("vlae", "binarized-mnist"), 20, "-79.03 (Chen et al. 2017)", samples=100),
     *(
         Row(
-            ("sigmoid_belief_net", "binarized-mnist", "--gradient", gradient, "--layers", "200")
-            + (("--num-samples", samples) if samples else ()),
+            (
+                *("sigmoid_belief_net", "binarized-mnist", "--gradient", gradient),
+                *("--num-samples", samples, "--epochs", "60", "--patience", "0"),
+            ),
             20,
             published,
+            samples=200,
             name=f"sigmoid_belief_net-{gradient}",
         )
         for gradient, samples, published in (
             ("reinforce", "1", "-164.0, linear layer (Yin & Zhou 2019, bound)"),
             ("nvil", "1", "-113.1, linear layer (Mnih & Gregor 2014, bound)"),
-            ("vimco", "", ""),
+            ("vimco", "10", ""),
         )
     ),
-    Row(("vae", "silhouettes"), 5, "-119.69, k = 5 (Li & Turner 2016)", samples=5000),
-    Row(("iwae", "silhouettes"), 5, "-117.89, k = 5 (Li & Turner 2016)", samples=5000),
     Row(
-        ("renyi_vae", "silhouettes", "--alpha=-inf"),
-        5,
+        ("vae", "silhouettes", "--dropout", "0.5"),
+        4,
+        "-119.69, k = 5 (Li & Turner 2016)",
+        samples=5000,
+    ),
+    Row(
+        ("iwae", "silhouettes", "--dropout", "0.5"),
+        4,
+        "-117.89, k = 5 (Li & Turner 2016)",
+        samples=5000,
+    ),
+    Row(
+        ("renyi_vae", "silhouettes", "--alpha=-inf", "--dropout", "0.5"),
+        4,
         "-118.01, k = 5 (Li & Turner 2016)",
         samples=5000,
     ),
@@ -99,7 +112,7 @@ AUTOREGRESSIVE = (
     Row(("eonade", "dna-nade", "--num-orders", "16"), 5, "-82.31 (Uria et al. 2014)"),
     Row(("made", "dna-nade"), 3, f"-83.63 {_MADE_PAPER}"),
     Row(
-        ("made", "dna-nade", "--num-orders", "16"),
+        ("made", "dna-nade", "--num-orders", "8", "--learning-rate", "0.002"),
         5,
         f"-79.66, mask sampling {_MADE_PAPER}",
         name="made-dna-nade-orders",

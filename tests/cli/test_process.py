@@ -97,7 +97,13 @@ def test_control_c_keeps_a_checkpoint(tmp_path):
     small = ("--hidden-size", "8", "--latent-size", "2", "--patience", "0")
     command = [sys.executable, "-m", "ancestral", *words, *small]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=ENVIRONMENT) as process:
+    # a shell lets what runs in its background ignore Ctrl-C, and children inherit that
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         deadline = time.monotonic() + 50
         while not (run / "checkpoint" / "state.safetensors").exists():
             assert time.monotonic() < deadline

@@ -24,7 +24,7 @@ def miwae(
     hidden_size: int = 128,
     num_blocks: int = 2,
     dropout: float = 0.0,
-    hidden_inputs: float = 0.5,
+    hidden_inputs: float = 0.25,
     likelihood: str = "auto",
     posterior: str = "diagonal",
 ) -> Assembly:

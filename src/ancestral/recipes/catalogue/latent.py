@@ -73,7 +73,7 @@ LATENT = (
         "Mattei & Frellsen (2019), MIWAE: Deep Generative Modelling and Imputation",
         references.MATTEI_2019,
         tags=("latent",),
-        training={"patience": 60},
+        training={"learning_rate": 2e-3, "patience": 60},
     ),
     Recipe(
         "renyi_vae",

@@ -14,7 +14,7 @@ demo: $(VENV)/.ready
 	$(BIN)/ancestral evaluate $(DEMO)
 
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -q -m slow

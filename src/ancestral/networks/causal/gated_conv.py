@@ -13,11 +13,10 @@ from ancestral.networks.causal.encodings import SiteEncoding
 from ancestral.networks.causal.gated_steps import GatedState, RowAbove
 from ancestral.networks.causal.image_cells import (
     CausalConvolution,
-    ImageCausal,
     Mask,
     group_bounds,
 )
-from ancestral.networks.causal.network import check_context
+from ancestral.networks.causal.row_steps import RowSteps, check_kernel_sizes
 
 __all__ = ["GatedConvolutions", "GatedLayer"]
 
@@ -104,7 +103,7 @@ class GatedLayer(nn.Module):
         return out if self.mask is Mask.A else h + out
 
 
-class GatedConvolutions(ImageCausal):
+class GatedConvolutions(RowSteps[GatedState]):
     """Two stacks of gated convolutions: one sees the rows above, the other the row so far.
 
     Together they see every pixel before the present one, as far as the kernels reach: there is
@@ -148,12 +147,7 @@ class GatedConvolutions(ImageCausal):
         context_size: int = 0,
     ) -> None:
         super().__init__(image_shape, num_features, encoding, context_size=context_size)
-        for name, given in (
-            ("kernel_size", kernel_size),
-            ("first_kernel_size", first_kernel_size),
-        ):
-            if given < 3 or given % 2 == 0:
-                raise OptionError(f"expected {name} to be odd and at least 3, got {given}")
+        check_kernel_sizes(kernel_size, first_kernel_size)
         if num_layers < 1:
             raise OptionError(f"expected at least 1 layer, got {num_layers}")
         if min(dilations, default=0) < 1:
@@ -175,16 +169,8 @@ class GatedConvolutions(ImageCausal):
         per_channel = group_bounds(channels * num_features, channels)
         self.last = CausalConvolution(hidden, per_channel, 1, bias=False)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """All cells at once."""
-        return self.by_cell(self.last(self._hidden(x, context)))
-
-    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """What the last layer reads, of each pixel before it is known, [batch, H W, maps]."""
-        return self._hidden(x, context).flatten(2).transpose(1, 2)
-
-    def _hidden(self, x: Tensor, context: Tensor | None) -> Tensor:
-        check_context(context, self.context_size, len(x))
+    def hidden_maps(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """What the last layer reads, [batch, maps, H, W]."""
         v = h = self.encoded(x)
         layers = self.gated_layers
         for layer in layers:
@@ -199,25 +185,9 @@ class GatedConvolutions(ImageCausal):
         """Of both stacks, in order."""
         return [layer for layer in self.layers if isinstance(layer, GatedLayer)]
 
-    def init_state(self, batch_size: int, context: Tensor | None = None) -> GatedState:
-        """Nothing is known."""
-        check_context(context, self.context_size, batch_size)
+    def start(self, batch_size: int, context: Tensor | None) -> GatedState:
+        """Nothing is known, and no row entered."""
         return GatedState.start(self, batch_size, context)
-
-    def step(self, state: GatedState, t: int, prev: Tensor | None) -> tuple[Tensor, GatedState]:
-        """One channel of one pixel; with the first of a row, the vertical stack of the row."""
-        if prev is not None:
-            encoded = self.encoding.at(prev, t - 1)
-            state.put(encoded, (t - 1) % self.cells_in_row * self.encoding.size)
-        cell = t % self.cells_in_row
-        if cell == 0:
-            state.enter_row()
-        pixel, channel = divmod(cell, self.image_shape[2])
-        return state.cell(pixel, channel, self.bias_of(t)), state
-
-    def init_blocks(self, batch_size: int, context: Tensor | None = None) -> GatedState:
-        """The same state as for steps."""
-        return self.init_state(batch_size, context)
 
     def enter_block(
         self, state: GatedState, block: int, prev: Tensor | None

@@ -7,16 +7,14 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ancestral.core.errors import OptionError
 from ancestral.networks.causal.encodings import SiteEncoding
 from ancestral.networks.causal.image_cells import (
     CausalConvolution,
-    ImageCausal,
     Mask,
     group_bounds,
 )
 from ancestral.networks.causal.masked_steps import MaskedState, UpperRows
-from ancestral.networks.causal.network import check_context
+from ancestral.networks.causal.row_steps import RowSteps, check_kernel_sizes
 
 __all__ = ["MaskedBlock", "MaskedConvolutions"]
 
@@ -61,7 +59,7 @@ class MaskedBlock(nn.Module):
         return h + self.expand(self.activation(middle))
 
 
-class MaskedConvolutions(ImageCausal):
+class MaskedConvolutions(RowSteps[MaskedState]):
     """One stack of masked convolutions, which has a blind spot.
 
     A k x k kernel with mask B sees k // 2 pixels to the right in the row above, and no more than
@@ -101,12 +99,7 @@ class MaskedConvolutions(ImageCausal):
         activation: Activation = F.relu,
     ) -> None:
         super().__init__(image_shape, num_features, encoding, context_size=context_size)
-        for name, given in (
-            ("kernel_size", kernel_size),
-            ("first_kernel_size", first_kernel_size),
-        ):
-            if given < 3 or given % 2 == 0:
-                raise OptionError(f"expected {name} to be odd and at least 3, got {given}")
+        check_kernel_sizes(kernel_size, first_kernel_size)
         self.activation = activation
         channels = image_shape[2]
         self.bounds = group_bounds(size, channels)
@@ -124,16 +117,8 @@ class MaskedConvolutions(ImageCausal):
         per_channel = group_bounds(channels * num_features, channels)
         self.last = CausalConvolution(self.bounds, per_channel, 1, bias=False)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """All cells at once."""
-        return self.by_cell(self.last(self._hidden(x, context)))
-
-    def hidden_units(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """What the last layer reads, of each pixel before it is known, [batch, H W, maps]."""
-        return self._hidden(x, context).flatten(2).transpose(1, 2)
-
-    def _hidden(self, x: Tensor, context: Tensor | None) -> Tensor:
-        check_context(context, self.context_size, len(x))
+    def hidden_maps(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """What the last layer reads, [batch, maps, H, W]."""
         h = self.first(self.encoded(x))
         if self.context is not None:
             h = h + self.context(context).unsqueeze(-1).unsqueeze(-1)
@@ -146,25 +131,9 @@ class MaskedConvolutions(ImageCausal):
         """The residual blocks, in order."""
         return [block for block in self.residual if isinstance(block, MaskedBlock)]
 
-    def init_state(self, batch_size: int, context: Tensor | None = None) -> MaskedState:
-        """Nothing is known."""
-        check_context(context, self.context_size, batch_size)
+    def start(self, batch_size: int, context: Tensor | None) -> MaskedState:
+        """Nothing is known, and no row entered."""
         return MaskedState.start(self, batch_size, context)
-
-    def step(self, state: MaskedState, t: int, prev: Tensor | None) -> tuple[Tensor, MaskedState]:
-        """One channel of one pixel; with the first of a row, what the row has from above."""
-        if prev is not None:
-            encoded = self.encoding.at(prev, t - 1)
-            state.put(encoded, (t - 1) % self.cells_in_row * self.encoding.size)
-        cell = t % self.cells_in_row
-        if cell == 0:
-            state.enter_row()
-        pixel, channel = divmod(cell, self.image_shape[2])
-        return state.cell(pixel, channel, self.bias_of(t)), state
-
-    def init_blocks(self, batch_size: int, context: Tensor | None = None) -> MaskedState:
-        """The same state as for steps."""
-        return self.init_state(batch_size, context)
 
     def enter_block(
         self, state: MaskedState, block: int, prev: Tensor | None

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ancestral.applications.compression.channels import Channel, Reader, Recorder
-from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
-from ancestral.applications.compression.entropy import CorruptWords, WordStack
+from ancestral.applications.compression.batched import BatchedCodec
+from ancestral.applications.compression.channels import Channel
+from ancestral.applications.compression.codec import CodingOptions, Progress
 from ancestral.applications.compression.grids import Grids
 from ancestral.applications.compression.sites import SiteCoders
 from ancestral.distributions import Site
@@ -16,10 +16,10 @@ from ancestral.models import AutoregressiveModel
 from ancestral.models.autoregressive import decode
 from ancestral.models.autoregressive.decoding import step_threads
 
-__all__ = ["AutoregressiveCodec", "code_rows", "refuse_left_over"]
+__all__ = ["AutoregressiveCodec", "code_rows"]
 
 
-class AutoregressiveCodec:
+class AutoregressiveCodec(BatchedCodec):
     r"""Each site of a batch of rows in turn, by its conditional given the sites before it.
 
     A row costs :math:`-\sum_t \log_2 p(x_t | x_{<t})` bits, which is -log2 p of it, and next to
@@ -42,56 +42,20 @@ class AutoregressiveCodec:
     """
 
     def __init__(self, model: AutoregressiveModel, grids: Grids, options: CodingOptions) -> None:
+        super().__init__(options)
         self._model = model
-        self._options = options
         self._coders = SiteCoders(model.head, grids, model.units)
 
-    def encode(
-        self, symbols: Tensor, context: Tensor | None = None, progress: Progress | None = None
-    ) -> Encoded:
-        """The rows as words; see `Codec`."""
-        stack, content = WordStack(), 0.0
-        size = self._options.batch_size
-        # the last batch first, so that the decoder, which unstacks, meets the first one first
-        for at in reversed(range(0, len(symbols), size)):
-            recorder = Recorder()
-            code_rows(
-                self._model,
-                self._coders,
-                recorder,
-                len(symbols[at : at + size]),
-                symbols[at : at + size],
-                None if context is None else context[at : at + size],
-                progress,
-            )
-            content += recorder.content_nats
-            recorder.push_to(stack)
-        return Encoded(stack.words, content)
-
-    def decode(
+    def exchange(
         self,
-        words: np.ndarray,
+        channel: Channel,
         num_rows: int,
-        context: Tensor | None = None,
-        progress: Progress | None = None,
+        symbols: Tensor | None,
+        context: Tensor | None,
+        progress: Progress | None,
     ) -> Tensor:
-        """The rows; see `Codec`."""
-        stack = WordStack(words)
-        size = self._options.batch_size
-        parts = [
-            code_rows(
-                self._model,
-                self._coders,
-                Reader(stack),
-                min(size, num_rows - at),
-                None,
-                None if context is None else context[at : at + size],
-                progress,
-            )
-            for at in range(0, num_rows, size)
-        ]
-        refuse_left_over(stack)
-        return torch.cat(parts)
+        """The rows of one batch; see `BatchedCodec`."""
+        return code_rows(self._model, self._coders, channel, num_rows, symbols, context, progress)
 
 
 def code_rows(
@@ -136,13 +100,3 @@ def code_rows(
     with step_threads(network, num_rows):
         decode(network, model.head, num_rows, choose, given)
     return torch.from_numpy(found).reshape(num_rows, *model.shape)
-
-
-def refuse_left_over(stack: WordStack) -> None:
-    """Refuse words of which some are left when all rows are decoded.
-
-    Raises:
-        CorruptWords: that is so.
-    """
-    if not stack.is_empty:
-        raise CorruptWords("expected words that end with the last row, got more")

@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ancestral.applications.compression.autoregressive import refuse_left_over
+from ancestral.applications.compression.batched import BatchedCodec
 from ancestral.applications.compression.cells import cell_coder
-from ancestral.applications.compression.channels import Channel, Reader, Recorder
-from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
-from ancestral.applications.compression.entropy import WordStack
+from ancestral.applications.compression.channels import Channel
+from ancestral.applications.compression.codec import CodingOptions, Progress
 from ancestral.applications.compression.grids import Grids
 from ancestral.distributions import CellSite, Normal
 from ancestral.models import ProbabilisticPCA
@@ -20,7 +19,7 @@ from ancestral.models import ProbabilisticPCA
 __all__ = ["GaussianCodec"]
 
 
-class GaussianCodec:
+class GaussianCodec(BatchedCodec):
     r"""x_d given the cells before it is Gaussian, with moments in closed form.
 
     Given x_1 .. x_(d-1) the code z is N(mu, S). Then
@@ -43,8 +42,8 @@ class GaussianCodec:
     """
 
     def __init__(self, model: ProbabilisticPCA, grids: Grids, options: CodingOptions) -> None:
+        super().__init__(options)
         self._shape = model.shape
-        self._options = options
         self._grids = grids
         # on the CPU in double precision, whatever the model's: it is small
         self._weight = model.weight.detach().cpu().double()
@@ -53,54 +52,25 @@ class GaussianCodec:
         site = CellSite(Normal((1,), min_log_scale=-math.inf))
         self._coders = [cell_coder(site, grids.of(d)) for d in range(len(self._loc))]
 
-    def encode(
-        self, symbols: Tensor, context: Tensor | None = None, progress: Progress | None = None
-    ) -> Encoded:
-        """The rows as words; see `Codec`."""
-        del context
-        stack, content = WordStack(), 0.0
-        size = self._options.batch_size
-        for at in reversed(range(0, len(symbols), size)):
-            recorder = Recorder()
-            some = symbols[at : at + size].flatten(1).cpu().numpy()
-            self._code(recorder, len(some), some, progress)
-            content += recorder.content_nats
-            recorder.push_to(stack)
-        return Encoded(stack.words, content)
-
-    def decode(
-        self,
-        words: np.ndarray,
-        num_rows: int,
-        context: Tensor | None = None,
-        progress: Progress | None = None,
-    ) -> Tensor:
-        """The rows; see `Codec`."""
-        del context
-        stack, size = WordStack(words), self._options.batch_size
-        parts = [
-            self._code(Reader(stack), min(size, num_rows - at), None, progress)
-            for at in range(0, num_rows, size)
-        ]
-        refuse_left_over(stack)
-        return torch.from_numpy(np.concatenate(parts)).reshape(num_rows, *self._shape)
-
     @torch.no_grad()
-    def _code(
+    def exchange(
         self,
         channel: Channel,
         num_rows: int,
-        symbols: np.ndarray | None,
+        symbols: Tensor | None,
+        context: Tensor | None,
         progress: Progress | None,
-    ) -> np.ndarray:
-        """[rows, D] int64."""
+    ) -> Tensor:
+        """The rows of one batch; see `BatchedCodec`."""
+        del context
+        given = None if symbols is None else symbols.flatten(1).cpu().numpy()
         num_cells = len(self._loc)
         found = np.zeros((num_rows, num_cells), dtype=np.int64)
         mean = self._loc.new_zeros(num_rows, self._weight.shape[1])
         for d, coder in enumerate(self._coders):
             centre = mean @ self._weight[d] + self._loc[d]
             features = torch.stack((centre, self._scales[d].log().expand(num_rows)), -1)
-            known = None if symbols is None else np.ascontiguousarray(symbols[:, d])
+            known = None if given is None else np.ascontiguousarray(given[:, d])
             found[:, d] = coder.code(features, features[:, :0], channel, known)
             grid = self._grids.of(d)
             assert grid is not None
@@ -108,7 +78,7 @@ class GaussianCodec:
             mean = mean + (number - centre).unsqueeze(-1) * self._gains[d]
             if progress is not None:
                 progress(num_rows / num_cells)
-        return found
+        return torch.from_numpy(found).reshape(num_rows, *self._shape)
 
 
 def _filter(weight: Tensor, noise: float) -> tuple[Tensor, Tensor]:

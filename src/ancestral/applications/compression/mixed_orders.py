@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ancestral.applications.compression.autoregressive import code_rows, refuse_left_over
+from ancestral.applications.compression.autoregressive import code_rows
+from ancestral.applications.compression.batched import refuse_left_over
 from ancestral.applications.compression.channels import Reader, Recorder
 from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
 from ancestral.applications.compression.entropy import WordStack, integer_masses

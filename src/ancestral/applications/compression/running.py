@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ancestral.applications.compression.autoregressive import refuse_left_over
+from ancestral.applications.compression.batched import refuse_left_over
 from ancestral.applications.compression.channels import Channel, Reader, Recorder
 from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
 from ancestral.applications.compression.entropy import WordStack

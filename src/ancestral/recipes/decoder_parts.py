@@ -15,7 +15,13 @@ from ancestral.networks import (
     ResidualNetwork,
     SiteMaps,
 )
-from ancestral.networks.causal import GatedConvolutions, MaskedDense, MergedContext, encoding_for
+from ancestral.networks.causal import (
+    GatedConvolutions,
+    MaskedDense,
+    MergedContext,
+    doubling,
+    encoding_for,
+)
 from ancestral.recipes.image_parts import image_shape
 from ancestral.recipes.parts import convolutional_widths
 from ancestral.recipes.site_parts import cell_sites
@@ -36,6 +42,7 @@ def autoregressive_decoder(
     channels: int,
     num_layers: int,
     first_kernel_size: int,
+    dilation_cycle: int = 1,
     hidden_size: int,
 ) -> AutoregressiveLikelihood:
     """p(x | z) by name: `pixel_cnn`, `made`, or `auto` by whether the data are images.
@@ -55,6 +62,7 @@ def autoregressive_decoder(
             channels=channels,
             num_layers=num_layers,
             first_kernel_size=first_kernel_size,
+            dilation_cycle=dilation_cycle,
         )
     raise OptionError(
         f"expected decoder to be 'auto', 'pixel_cnn' or 'made', got {decoder!r}",
@@ -70,6 +78,7 @@ def pixel_decoder(
     channels: int,
     num_layers: int,
     first_kernel_size: int,
+    dilation_cycle: int = 1,
 ) -> AutoregressiveLikelihood:
     """Gated convolutions over the pixels before, and transposed ones over z, that meet last."""
     shape = image_shape(spec, "a pixel_cnn decoder", "`pixel_vae --decoder made` takes")
@@ -81,6 +90,7 @@ def pixel_decoder(
         size=max(channels, shape[2]),
         num_layers=num_layers,
         first_kernel_size=first_kernel_size,
+        dilations=doubling(dilation_cycle),
     )
     shares_bias = head.num_features > _MOST_FEATURES_OF_A_CELL
     network = MergedContext(values, head.num_features, shares_bias=shares_bias)

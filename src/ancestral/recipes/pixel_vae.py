@@ -22,6 +22,7 @@ def pixel_vae(
     channels: int = 32,
     num_layers: int = 2,
     first_kernel_size: int = 7,
+    dilation_cycle: int = 1,
     hidden_size: int = 512,
     dropout: float = 0.1,
     likelihood: str = "auto",
@@ -37,6 +38,8 @@ def pixel_vae(
         channels: of pixel_cnn: feature maps.
         num_layers: of pixel_cnn: gated layers; each of them sees a pixel farther.
         first_kernel_size: of pixel_cnn: of the first layer, odd.
+        dilation_cycle: of pixel_cnn: layers after the first have dilations 1, 2, 4, ..., so many
+            of them, and again from 1.
         hidden_size: of made and of dense encoders: width of the hidden layers.
         dropout: of dense encoders, while training.
         likelihood: of a cell; auto: by the kind of the data, for many levels a mixture of
@@ -52,6 +55,7 @@ def pixel_vae(
         channels=channels,
         num_layers=num_layers,
         first_kernel_size=first_kernel_size,
+        dilation_cycle=dilation_cycle,
         hidden_size=hidden_size,
     )
     inputs, encoder = encoder_for(spec, 2 * latent_size, hidden_size=hidden_size, dropout=dropout)

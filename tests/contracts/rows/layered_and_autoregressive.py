@@ -13,7 +13,8 @@ ROWS = {
     "ladder_vae": Row(EVERYTHING, _DENSE | {"latent_size": 1, "num_layers": 2, "inner_size": 6}),
     "vamp_vae": Row(EVERYTHING, _DENSE | {"latent_size": 2, "num_components": 5}),
     "pixel_vae": Row(
-        frozenset({"binary", "levels", "colour", "reals", "counts"}), _PIXELS | {"hidden_size": 8}
+        frozenset({"binary", "levels", "colour", "reals", "counts"}),
+        _PIXELS | {"hidden_size": 8, "num_layers": 3, "dilation_cycle": 2},
     ),
     "vlae": Row(frozenset({"binary", "levels", "colour"}), _PIXELS | {"flow_size": 6}),
 }

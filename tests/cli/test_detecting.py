@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -252,3 +253,25 @@ def test_the_report_shows_the_oddest_rows(cli, vae_run, tmp_path):
     assert cli("report", run).code == 0
     assert (run / "pictures" / "oddest.png").read_bytes()[:8] == PNG
     assert "What the model finds odd" in (run / "report.html").read_text()
+
+
+def test_the_report_says_how_far_each_label_stands_out(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(900, 3))
+    is_sick = rng.random(900) < 0.1
+    rows[is_sick] += 8.0
+    lines = [
+        ",".join([*(f"{x:.3f}" for x in row), "sick" if sick else "well"])
+        for row, sick in zip(rows, is_sick, strict=True)
+    ]
+    table = tmp_path / "people.csv"
+    table.write_text("a,b,c,state\n" + "\n".join(lines) + "\n")
+    run = tmp_path / "run"
+    words = ["--label", "state", "--latent-size", 1, "--quiet", "--no-report", "--out", run]
+    assert cli("fit", "ppca", table, *words).code == 0
+    assert cli("report", run).code == 0
+    page = (run / "report.html").read_text()
+    section = page[page.index("What the model finds odd") :]
+    assert "AUROC, corrected" in section
+    cells = re.findall(r'<th scope="row">sick</th><td>\d+</td><td>([\d.]+)', section)
+    assert float(cells[0]) > 0.6  # they were trained on, too, and are a tenth of all

@@ -1,51 +1,86 @@
-"""The oddest held-out rows, for the report."""
+"""The oddest held-out rows, and which labels stand out, for the report."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ancestral.applications.detection import Detector
+from ancestral.applications.detection import Detector, separation
 from ancestral.cli.detected import Found, picture_of
 from ancestral.cli.opened import OpenedRun, random_rows
 from ancestral.core import DataError, NotExact
 from ancestral.data import Dataset
-from ancestral.evaluation import Picture, PictureSet, Section
+from ancestral.evaluation import Picture, ReportTable, Section
 
-__all__ = ["with_oddest"]
+__all__ = ["label_table", "oddest_picture", "oddities"]
 
 _ROWS = 300
 _CALIBRATION = 500
+_MOST_LABELS = 20
+_FEWEST_ROWS = 5  # with a label, and without it
 
 
-def with_oddest(run: OpenedRun, data: Dataset, split: str, pictures: PictureSet) -> PictureSet:
-    """The pictures, and one more of the rows that the model finds oddest, where it can tell.
+def oddities(run: OpenedRun, data: Dataset, split: str) -> Found | None:
+    """Scores of some held-out rows; None where the model cannot tell.
 
     Args:
         run: a trained model.
         data: of the run, with rows to calibrate on.
         split: whose rows are looked at.
-        pictures: of the report.
     """
-    spec = run.config.spec
-    shown = spec.image_shape is not None or run.text.vocabulary is not None
-    if not shown or split != "test" or "valid" not in data.splits:
-        return pictures
+    if split != "test" or "valid" not in data.splits:
+        return None
     source = random_rows(data.split(split), _ROWS)
     try:
         kept = run.estimator.statistics(random_rows(data.valid, _CALIBRATION))
-        detector = Detector(kept, spec)
-        if kept.usual is None:
-            return pictures
+        detector = Detector(kept, run.config.spec)
         statistics = run.estimator.statistics(source, like=detector)
     except (DataError, NotExact):  # no log p, or too few rows to calibrate on
-        return pictures
-    found = Found(run, detector, source, np.arange(len(source)), statistics, "corrected")
+        return None
+    return Found(run, detector, source, np.arange(len(source)), statistics, "corrected")
+
+
+def oddest_picture(found: Found) -> Picture | None:
+    """The rows that the model finds oddest, where rows can be shown and cells told apart."""
+    spec, vocabulary = found.opened.config.spec, found.opened.text.vocabulary
+    is_shown = spec.image_shape is not None or vocabulary is not None
+    if not is_shown or found.statistics.usual is None:
+        return None
     caption = (
-        f"The oddest of {len(source):,} held-out rows by the corrected score, which weighs log p "
-        "against the complexity of a row; p-values are ranks among "
-        f"{len(kept):,} validation rows. Bright is what surprised the model. "
+        f"The oddest of {len(found.source):,} held-out rows by the corrected score, which weighs "
+        "log p against the complexity of a row; p-values are ranks among "
+        f"{len(found.detector.reference):,} validation rows. Bright is what surprised the model. "
         "`ancestral detect` looks at all rows, and tells how well it would find others."
     )
-    figure = picture_of(found)
-    picture = Picture("oddest", Section.ODD, caption, figure, is_vector=False)
-    return PictureSet([*pictures.drawn, picture], pictures.omitted)
+    return Picture("oddest", Section.ODD, caption, picture_of(found), is_vector=False)
+
+
+def label_table(found: Found, label_names: tuple[str, ...] | None) -> ReportTable | None:
+    """How far each label's rows stand out from all others, where there are a few labels."""
+    labels = found.source.labels
+    if labels is None:
+        return None
+    codes = np.asarray(labels)
+    known = np.unique(codes)
+    if not 2 <= len(known) <= _MOST_LABELS:
+        return None
+    rows = []
+    for code in known:
+        own = codes == code
+        if min(own.sum(), (~own).sum()) < _FEWEST_ROWS:
+            continue
+        name = label_names[int(code)] if label_names is not None else str(code)
+        cells = []
+        for score in found.detector.scores:
+            told = separation(found.scores[score][~own], found.scores[score][own])
+            cells.append(f"{told.auroc:.3f} ± {told.std_error:.3f}")
+        rows.append((name, f"{own.sum():,}", *cells))
+    if not rows:
+        return None
+    head = ("rows with label", "number", *(f"AUROC, {name}" for name in found.detector.scores))
+    sentence = (
+        "the chance that a row with the label scores odder than one without it, and its standard "
+        "error: 1 if a label is of anomalies and each is found, 0.5 if its rows are as usual as "
+        f"others; {len(found.source):,} held-out rows, and `ancestral detect --anomalous LABEL` "
+        "takes all of them"
+    )
+    return ReportTable(head, rows, sentence)

@@ -11,15 +11,17 @@ from ancestral import __version__
 from ancestral.cli.measuring import Measurement, measure_source
 from ancestral.cli.opened import OpenedRun, random_rows
 from ancestral.cli.probing import probed
-from ancestral.cli.reported_oddities import with_oddest
+from ancestral.cli.reported_oddities import label_table, oddest_picture, oddities
 from ancestral.core import DataError, NotExact
 from ancestral.data import Dataset, Source
 from ancestral.evaluation import (
     Evaluation,
     GapsOptions,
     Material,
-    Probe,
+    PictureSet,
     ReportContent,
+    ReportTable,
+    Section,
     draw_pictures,
     write_report,
 )
@@ -70,19 +72,22 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
         khat_threshold=0.7 if found.khat is None else found.khat.threshold,
         vocabulary=data.vocabulary,
     )
+    pictures = draw_pictures(run.estimator.model_, run.estimator.posterior_, material)
+    tables = {Section.LABELS: _probe(run, data, split, source)}
+    odd = oddities(run, data, split)
+    if odd is not None:
+        oddest = oddest_picture(odd)
+        if oddest is not None:
+            pictures = PictureSet([*pictures.drawn, oddest], pictures.omitted)
+        tables[Section.ODD] = label_table(odd, data.label_names)
     config = run.config
     content = ReportContent(
         f"{config.recipe} on {data.name}",
         found,
         model=_about_model(run),
         data=_about_data(data),
-        probe=_probe(run, data, split, source),
-        pictures=with_oddest(
-            run,
-            data,
-            split,
-            draw_pictures(run.estimator.model_, run.estimator.posterior_, material),
-        ),
+        pictures=pictures,
+        tables={section: table for section, table in tables.items() if table is not None},
         configuration={"recipe": config.options, "training": config.training.to_dict()},
         references=[REGISTRY[config.recipe].bibtex],
         footer=f"ancestral {__version__}; run {run.folder.name}",
@@ -92,14 +97,15 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
     return found, path
 
 
-def _probe(run: OpenedRun, data: Dataset, split: str, source: Source) -> Probe | None:
+def _probe(run: OpenedRun, data: Dataset, split: str, source: Source) -> ReportTable | None:
     """What codes say of labels, where there are any, and the model is not given them."""
     if split == "train" or run.config.spec.context or source.labels is None:
         return None
     try:
-        return probed(run, data, split, num_rows=_ROWS_FOR_PROBE, test=source)
+        found = probed(run, data, split, num_rows=_ROWS_FOR_PROBE, test=source)
     except (DataError, NotExact):  # one class, too many, or nothing that encodes
         return None
+    return ReportTable(("", "codes", "x itself"), found.table(), found.in_words())
 
 
 def _values(run: OpenedRun, data: Dataset, split: str, found: Evaluation) -> dict[str, np.ndarray]:

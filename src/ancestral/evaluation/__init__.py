@@ -11,7 +11,7 @@ from ancestral.evaluation.latents import posterior_means
 from ancestral.evaluation.picture import Material, Picture, PictureSet, Section
 from ancestral.evaluation.pictures import draw_pictures
 from ancestral.evaluation.probe import Probe, ProbeRows, probe
-from ancestral.evaluation.report import ReportContent, write_report
+from ancestral.evaluation.report import ReportContent, ReportTable, write_report
 from ancestral.evaluation.result import Bounds, Evaluation, Number, Setting
 from ancestral.evaluation.simulated import evaluate_simulated
 
@@ -33,6 +33,7 @@ __all__ = [
     "Probe",
     "ProbeRows",
     "ReportContent",
+    "ReportTable",
     "Section",
     "Setting",
     "VariationalTerms",

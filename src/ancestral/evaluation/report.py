@@ -13,7 +13,6 @@ from typing import Any
 from ancestral.core.estimate import Kind
 from ancestral.evaluation.page import document
 from ancestral.evaluation.picture import Picture, PictureSet, Section
-from ancestral.evaluation.probe import Probe
 from ancestral.evaluation.result import (
     ErrorOfReconstruction,
     Evaluation,
@@ -23,7 +22,7 @@ from ancestral.evaluation.result import (
 from ancestral.evaluation.words import counted
 from ancestral.plots import png_fragment, save, svg_fragment
 
-__all__ = ["ReportContent", "write_report"]
+__all__ = ["ReportContent", "ReportTable", "write_report"]
 
 _MINUS = "\N{MINUS SIGN}"
 _SIGNS: Mapping[Kind, str] = {
@@ -36,6 +35,21 @@ _SIGNS: Mapping[Kind, str] = {
 
 
 @dataclass(frozen=True)
+class ReportTable:
+    """Rows that belong to a section, and how to read them.
+
+    Args:
+        head: of each column; that of the first may be empty.
+        rows: texts, the first of each names the row.
+        sentence: without its full stop.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    sentence: str
+
+
+@dataclass(frozen=True)
 class ReportContent:
     """All that a report says; plain text throughout.
 
@@ -45,7 +59,7 @@ class ReportContent:
         model: sentences about the model.
         data: sentences about the data: kind and reason, split, binarisation, missing cells.
         pictures: what `draw_pictures` returned.
-        probe: what codes say of labels; None where there are none.
+        tables: beneath the pictures of a section.
         configuration: options of the run; nested mappings are written with dots.
         references: BibTeX entries of the parts in use.
         footer: such as version, date and command line.
@@ -56,7 +70,7 @@ class ReportContent:
     model: Sequence[str] = ()
     data: Sequence[str] = ()
     pictures: PictureSet = field(default_factory=lambda: PictureSet([], []))
-    probe: Probe | None = None
+    tables: Mapping[Section, ReportTable] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     references: Sequence[str] = ()
     footer: str = ""
@@ -92,7 +106,7 @@ def _body(content: ReportContent) -> str:
         parts.append(_list(evaluation.notes))
     parts.append(_section("The model", _paragraphs(content.model)))
     parts.append(_section("The data", _paragraphs(content.data)))
-    parts.append(_gallery(content.pictures, {Section.LABELS: _probe(content.probe)}))
+    parts.append(_gallery(content.pictures, content.tables))
     if evaluation is not None:
         parts.append(_section("All numbers", _numbers_table(evaluation)))
     parts.append(_section("Configuration", _table(_flattened(content.configuration))))
@@ -105,7 +119,7 @@ def _body(content: ReportContent) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _gallery(pictures: PictureSet, tables: Mapping[Section, str]) -> str:
+def _gallery(pictures: PictureSet, tables: Mapping[Section, ReportTable]) -> str:
     """All pictures by section, with tables, and the reasons for those that are missing."""
     parts = []
     for section in Section:
@@ -113,7 +127,9 @@ def _gallery(pictures: PictureSet, tables: Mapping[Section, str]) -> str:
         why_not = _paragraphs(pictures.omitted) if section is Section.SAMPLES else ""
         # a section of several figures may be parted between columns, one of a single may not
         name = "long" if len(found) > 1 else "short"
-        inside = why_not + "".join(map(_picture, found)) + tables.get(section, "")
+        inside = why_not + "".join(map(_picture, found))
+        if section in tables:
+            inside += _columns(tables[section])
         parts.append(_section(section, inside, name))
     return f'<div class="pictures">{"".join(parts)}</div>' if any(parts) else ""
 
@@ -189,17 +205,17 @@ def _card(name: str, value: str, unit: str, meaning: str) -> str:
     )
 
 
-def _probe(found: Probe | None) -> str:
-    """Scores of codes, beside those of x itself."""
-    if found is None:
-        return ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("", "codes", "x itself"))
+def _columns(found: ReportTable) -> str:
+    """A table whose columns have names, and what it says."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in found.head)
     lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(codes)}</td><td>{escape(x)}</td></tr>'
-        for name, codes, x in found.table()
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+        for name, *cells in found.rows
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
-    return f"{table}<p>{escape(_sentence(found.in_words()))}</p>"
+    return f"{table}<p>{escape(_sentence(found.sentence))}</p>"
 
 
 def _numbers_table(evaluation: Evaluation) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from ancestral.core import Batch, Kind, Specification
-from ancestral.distributions import Bernoulli, OneHot
+from ancestral.distributions import Bernoulli, Normal, OneHot
 from ancestral.flows import FlowConditional, Planar
 from ancestral.inference.posteriors import (
     Amortized,
@@ -32,6 +32,7 @@ from ancestral.models import (
     LatentVariableModel,
     NetworkConditional,
     ProbabilisticPCA,
+    StandardNormalPrior,
 )
 from ancestral.networks import DenseNetwork, InputFeatures
 
@@ -140,6 +141,40 @@ def exact_conditional(
         spread = covariance[gone][:, gone] - gain @ covariance[known][:, gone]
     MultivariateNormal(mean, spread)  # a covariance indeed
     return mean, spread
+
+
+def curved_model() -> LatentVariableModel:
+    """Two latent variables behind a bent decoder, three real cells."""
+    decoder = DenseNetwork(2, (6,), 6)
+    with torch.no_grad():
+        for weight in decoder.parameters():
+            weight.copy_(torch.randn_like(weight))
+        decoder.output_layer.bias[3:] = -0.7  # log scales
+        decoder.output_layer.weight[3:] = 0.0
+    return LatentVariableModel(StandardNormalPrior(2), NetworkConditional(decoder, Normal((3,))))
+
+
+def bent_encoder() -> Amortized:
+    """Wide, somewhere near, and no posterior of anything."""
+    network = DenseNetwork(3, (8,), 4)
+    return Amortized(InputFeatures(Specification(Kind.REAL, (3,))), DiagonalGaussian(network))
+
+
+@torch.no_grad()
+def on_a_grid(
+    model: LatentVariableModel, x: Tensor, observed: Tensor, power: int = 1
+) -> tuple[Tensor, Tensor]:
+    """E[missing cells ** power | observed] (1 or 2), and log p(observed), by sums over z."""
+    axis = torch.linspace(-6, 6, 401)
+    z = torch.cartesian_prod(axis, axis).unsqueeze(1)
+    log_p = model.log_joint(torch.where(observed, x, 0.0)[None], z, observed[None]).squeeze(1)
+    likelihood = model.likelihood
+    assert isinstance(likelihood, NetworkConditional)
+    features = likelihood.features(z.squeeze(1))
+    loc, log_scale = features.unbind(-2)
+    moment = loc if power == 1 else loc.square() + (2 * log_scale).exp()
+    value = log_p.logsumexp(0) + 2 * (axis[1] - axis[0]).log()
+    return (log_p.softmax(0) @ moment)[~observed], value
 
 
 def _inputs() -> InputFeatures:

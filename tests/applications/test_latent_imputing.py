@@ -10,6 +10,8 @@ import torch
 from imputing_oracles import (
     POSTERIORS,
     agree,
+    bent_encoder,
+    curved_model,
     diagonal,
     discrete_model,
     discrete_posterior,
@@ -18,6 +20,7 @@ from imputing_oracles import (
     gaussian_model,
     joint_shares,
     narrow,
+    on_a_grid,
     one_hot_model,
     one_hot_states,
     rows_of,
@@ -210,3 +213,23 @@ def test_refusals():
     other = LatentVariableModel(StandardNormalPrior(2), wide)
     with pytest.raises(NotExact, match="depend on each other even given the latent variables"):
         impute(other, batch, 5, posterior=diagonal())
+
+
+def test_a_bent_model_against_a_grid():
+    """Two latent variables: p(missing | observed) by sums over 401 x 401 points.
+
+    Metropolis-within-Gibbs and importance sampling agree with it within 4 standard errors of 120
+    runs; pseudo-Gibbs, whose q is no posterior, does not.
+    """
+    model, posterior = curved_model(), bent_encoder()
+    x, seen = torch.tensor([0.8, -0.5, 0.3]), torch.tensor([True, False, True])
+    mean, value = on_a_grid(model, x, seen)
+    batch = rows_of(x, seen)
+    for method in (MetropolisWithinGibbs(SWEEPS), ImportanceImputing(4000)):
+        found = impute(model, batch, 20, posterior=posterior, method=method)
+        agree(found.samples[..., ~seen].mean(1), mean)
+        agree(found.samples[..., ~seen].square().mean(1), on_a_grid(model, x, seen, power=2)[0])
+        agree(found.log_evidence.value.exp(), value.exp())
+    found = impute(model, batch, 20, posterior=posterior, method=PseudoGibbs(SWEEPS))
+    biased = found.samples[..., ~seen].mean(1)
+    assert float((biased.mean(0) - mean).abs() / (biased.std(0) / len(biased) ** 0.5)) > 6

@@ -137,11 +137,89 @@ def test_an_npy_file_comes_back_as_a_file(made, cli, tmp_path):
     again.refuses("binary values")
 
 
+def test_also_where_its_name_is_in_capitals(made, cli, tmp_path):
+    array = np.random.default_rng(0).integers(0, 2, (20, 8, 8)).astype(np.int16)
+    np.save(tmp_path / "a.npy", np.asfortranarray(array))
+    (tmp_path / "a.npy").rename(tmp_path / "a.NPY")
+    packed, out = tmp_path / "f.anc", tmp_path / "b.NPY"
+    assert cli("compress", made / "pixels", tmp_path / "a.NPY", "--out", packed).code == 0
+    assert cli("decompress", made / "pixels", packed, "--out", out).code == 0
+    assert out.read_bytes() == (tmp_path / "a.NPY").read_bytes()
+
+
+def test_a_file_is_compressed_whole_and_not_a_tenth_of_it(made, cli, tmp_path):
+    array = np.random.default_rng(0).integers(0, 2, (60, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", x=array)
+    np.savez(tmp_path / "own.npz", train=array[:30], test=array[30:45], valid=array[45:])
+    packed, out = tmp_path / "f.anc", tmp_path / "b.npy"
+    words = ("--out", packed, "--overwrite", "--json")
+
+    def back():
+        assert cli("decompress", made / "pixels", packed, "--out", out, "--overwrite").code == 0
+        return np.load(out)
+
+    report = json.loads(cli("compress", made / "pixels", tmp_path / "a.npz", *words).out)
+    assert report["rows"] == 60
+    assert (back() == array).all()
+    report = json.loads(cli("compress", made / "pixels", tmp_path / "own.npz", *words).out)
+    assert (back() == array[30:45]).all()
+    asked = ("--split", "test")
+    report = json.loads(cli("compress", made / "pixels", tmp_path / "a.npz", *words, *asked).out)
+    assert report["rows"] == 6
+
+
+def test_what_was_written_can_be_verified(made, cli, tmp_path, monkeypatch):
+    from ancestral.applications.compression.running import RunningCodec
+
+    packed = tmp_path / "f.anc"
+    words = ("compress", made / "text", made / "t.txt", "--out", packed, "--verify", "--json")
+    assert json.loads(cli(*words).out)["verified"] is True
+    packed.unlink()
+    # a file that no reader could make sense of, as if this machine were not sure of its sums
+    encode = RunningCodec.encode
+    monkeypatch.setattr(
+        RunningCodec, "encode", lambda self, x, *rest: encode(self, x.roll(1), *rest)
+    )
+    cli(*words).refuses("got other data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bound_is_that_of_what_is_coded(made, cli, tmp_path):
+    """Whole numbers under a badly fitting density: what is known of their range is worth a lot."""
+    report = json.loads(cli("compress", made / "ppca", "--out", tmp_path / "f.anc", "--json").out)
+    bits = report["bits_per_cell"]
+    assert bits["masses"] < bits["model"]
+    # zeros that a stack begins with are free
+    assert -0.01 < report["overhead"] < 0.001
+    people = cli("compress", made / "ppca", "--out", tmp_path / "g.anc")
+    assert "by its masses, in range" in people.out
+
+
+def test_gaps_cost_next_to_nothing(made, cli, tmp_path):
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 17, (400, 8, 8)).astype(np.float32)
+    sizes = {}
+    for share in (0.0, 0.9):
+        array[rng.random(array.shape) < share] = np.nan
+        np.save(tmp_path / "a.npy", array)
+        words = (tmp_path / "a.npy", "--out", tmp_path / "f.anc", "--overwrite", "--json")
+        report = json.loads(cli("compress", made / "ppca", *words).out)
+        assert report["missing"] == np.isnan(array).sum()
+        sizes[share] = report["bytes"]
+        out = ("--out", tmp_path / "b.npy", "--overwrite")
+        assert cli("decompress", made / "ppca", tmp_path / "f.anc", *out).code == 0
+        assert (tmp_path / "b.npy").read_bytes() == (tmp_path / "a.npy").read_bytes()
+    # a tenth of the cells, and half a bit for each to say which ones they are
+    assert sizes[0.9]["symbols"] < 0.15 * sizes[0.0]["symbols"]
+    assert sizes[0.9]["side_information"] < 0.5 * array.size / 8 + 400
+
+
 def test_the_table_for_people(made, cli, tmp_path):
     answer = cli("compress", made / "text", made / "t.txt", "--out", tmp_path / "f.anc")
     first = [line.rsplit(maxsplit=2)[0].strip() for line in answer.out.splitlines()[1:-1]]
     assert first[1:] == [
         "coded symbols",
+        "by its masses, in range",
         "-log2 p of the model",
         "side information",
         "header",
@@ -188,7 +266,67 @@ def test_what_cannot_be_compressed_is_refused_and_nothing_is_written(made, cli, 
     cli("compress", made / "text", "--out", tmp_path / "f.zip").refuses(".anc")
     cli("compress", made / "text", made / "t.txt", "--num", 3, "--out", out).refuses("comes back")
     cli("compress", made / "pixels", "--batch-size", 0, "--out", out).refuses("at least 1")
+    cli("compress", made / "pixels", "--seed", -1, "--out", out).refuses("a seed from 0")
     cli("compress", made / "pixels", "--split", "tset", "--out", out).refuses("'tset'")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [13, 20, 26, 40, 43, 44, 45])
+def test_sounds_that_were_cut_off_are_refused(made, cli, tmp_path, size):
+    (tmp_path / "cut.wav").write_bytes((made / "hum.wav").read_bytes()[:size])
+    out = tmp_path / "f.anc"
+    cli("compress", made / "sound", tmp_path / "cut.wav", "--out", out).refuses("cut.wav")
+    assert not out.exists()
+
+
+def test_sounds_of_odd_headers(made, cli, tmp_path):
+    content = (made / "hum.wav").read_bytes()
+    packed, out = tmp_path / "f.anc", tmp_path / "b.wav"
+    sound = tmp_path / "a.wav"
+    sound.write_bytes(content[:40] + b"\xff" * 4 + content[44:])  # streamed: of unknown length
+    assert cli("compress", made / "sound", sound, "--out", packed).code == 0
+    assert cli("decompress", made / "sound", packed, "--out", out).code == 0
+    assert out.read_bytes() == sound.read_bytes()
+    sound.write_bytes(content[:22] + b"\0\0" + content[24:])
+    again = cli("compress", made / "sound", sound, "--out", tmp_path / "g.anc")
+    again.refuses("no channels")
+
+
+def test_one_bad_sound_does_not_spoil_an_archive(made, cli, tmp_path):
+    import zipfile
+
+    content = (made / "hum.wav").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("bad.wav", b"no sound at all")
+        archive.writestr("good.wav", content)
+    packed, out = tmp_path / "f.anc", tmp_path / "b.zip"
+    answer = cli("compress", made / "sound", tmp_path / "a.zip", "--out", packed, "--json")
+    assert json.loads(answer.out)["rows"] == 3000
+    assert cli("decompress", made / "sound", packed, "--out", out).code == 0
+    assert out.read_bytes() == (tmp_path / "a.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("bad.wav", b"no sound at all")
+    again = cli("compress", made / "sound", tmp_path / "a.zip", "--out", tmp_path / "g.anc")
+    again.refuses("bad.wav")
+
+
+def test_being_ended_leaves_nothing_behind(tmp_path):
+    """SIGTERM, as a scheduler sends it; in a process of its own, since it ends one."""
+    import subprocess
+    import sys
+
+    script = (
+        "import os, signal, sys, pathlib\n"
+        "from ancestral.cli.outputs import writing\n"
+        "with writing(pathlib.Path(sys.argv[1]), ['.anc'], overwrite=False) as temporary:\n"
+        "    temporary.write_bytes(b'half')\n"
+        "    assert len(os.listdir(sys.argv[2])) == 1\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path / "f.anc"), str(tmp_path)]
+    ended = subprocess.run(words, capture_output=True, timeout=60)
+    assert ended.returncode == 143, ended.stderr
+    assert ended.stderr == b""
     assert list(tmp_path.iterdir()) == []
 
 

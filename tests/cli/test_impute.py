@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
 
 from ancestral.cli import main
+from ancestral.data import load_dataset
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +157,49 @@ def test_graphs_in_words(cli, weather, tmp_path, words, parts):
 def test_tables_need_codes(cli, table, tmp_path):
     words = ("--drop", "height", "--label", "class", "--out", tmp_path / "run")
     cli("fit", "chow_liu", table, *words).refuses("column 'visits' of kind count", "discretise")
+
+
+def test_json_says_it_row_by_row(cli, weather, tmp_path):
+    run, gaps, _ = weather
+    answer = cli("impute", run, gaps, "--out", tmp_path / "full.csv", "--json")
+    assert answer.code == 0
+    found = json.loads(answer.out)
+    assert (found["n"], found["of"], found["data"]) == (3, 3, "gaps.csv, in its order")
+    assert found["log_prob_known"]["kind"] == "exact"
+    assert [row["row"] for row in found["rows"]] == [0, 1, 2]
+    assert [row["missing"] for row in found["rows"]] == [1, 2, 0]
+    assert all(row["ess"] == 100 for row in found["rows"])
+    assert found["files"] == [str(tmp_path / "full.csv")]
+    assert found["warnings"] == []
+
+
+def test_dequantised_runs_give_integers_back(cli, ppca_run, tmp_path):
+    rows = load_dataset("digits").test.rows(slice(0, 12)).x.numpy()
+    rows[:, :2] = np.nan
+    np.save(tmp_path / "rows.npy", rows)
+    words = ("--draws", 4, "--out-draws", tmp_path / "d.npy", "--out", tmp_path / "o.npz")
+    answer = cli("impute", ppca_run, tmp_path / "rows.npy", *words)
+    assert answer.code == 0, answer.err
+    known = ~np.isnan(rows)
+    draws = np.load(tmp_path / "d.npy")
+    with np.load(tmp_path / "o.npz") as found:
+        assert np.array_equal(found["data"], rows, equal_nan=True)
+        for values in (found["completed"], found["samples"][:, 1], draws[:, 0]):
+            assert (values[known] == rows[known]).all()
+            assert (values % 1 == 0).all()
+            assert values.min() >= 0
+            assert values.max() <= 16
+
+
+def test_words_among_numbers_are_named(cli, weather, tmp_path):
+    run, _, _ = weather
+    gaps = tmp_path / "gaps.csv"
+    gaps.write_text("rain,wet,colour\n1,007,red\n0,,green \n,0x1F,red\n")
+    answer = cli("impute", run, gaps, "--out", tmp_path / "full.csv")
+    answer.refuses("'0x1F'", "row 2", "empty")
+    assert "--drop" not in answer.err
+    marks = ("NaN", "n/a", "<NA>", "#N/A", "?", "")
+    gaps.write_text("rain,wet,colour\n" + "".join(f"{m},1,green  \n" for m in marks))
+    assert cli("impute", run, gaps, "--out", tmp_path / "full.csv").code == 0
+    written = (tmp_path / "full.csv").read_text().splitlines()[1:]
+    assert written == ["1,1,green  "] * len(marks)

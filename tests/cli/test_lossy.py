@@ -88,6 +88,21 @@ def test_a_lossy_file_says_so_and_what_it_cost(made, tmp_path, capsys):
     assert report["distortion"]["mean_squared_error"] == pytest.approx(error)
 
 
+def test_a_message_that_is_larger_than_it_need_be_says_so(made, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "one.npy", rng.integers(0, 2, (1, 8, 8)).astype(np.uint8))
+    words = ["compress", str(made / "pixels"), str(tmp_path / "one.npy"), "--lossy", "--out"]
+    assert main([*words, str(tmp_path / "a.anc")]) == 0
+    assert "warning: the lossy file takes" in capsys.readouterr().err
+    assert _compress(made, "pixels", tmp_path / "b.anc", "--lossy") == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_no_rows_at_once_are_refused(made, tmp_path, capsys):
+    assert _compress(made, "pixels", tmp_path / "a.anc", "--lossy", "--batch-size", "0") == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
 def test_the_words_for_people(made, tmp_path, capsys):
     words = ["compress", str(made / "pixels"), "digits", "--lossy", "--out"]
     assert main([*words, str(tmp_path / "a.anc")]) == 0

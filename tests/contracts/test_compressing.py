@@ -9,7 +9,9 @@ from test_recipes import ROWS, SOURCES, _fitted
 
 import ancestral
 from ancestral.applications.compression import CorruptFile
-from ancestral.core import NotExact
+from ancestral.applications.compression.arithmetic import Arithmetic
+from ancestral.applications.compression.container import Container
+from ancestral.core import NotExact, native
 
 MUST = {"vae", "conv_vae", "iwae", "ppca", "fvsbn", "made", "nade", "rnade", "char_rnn"}
 MUST |= {"gated_pixel_cnn", "pixel_vae"}
@@ -52,6 +54,31 @@ def test_rows_come_back_bit_for_bit(name, data, single_precision):
     assert found.dtype == array.dtype
     assert found.shape == array.shape
     assert found.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("name", sorted(MUST - {"char_rnn"}))
+def test_gaps_come_back_as_gaps(name, single_precision):
+    estimator = _fitted(name, ROWS[name].data, epochs=1)
+    array = _array(SOURCES[ROWS[name].data]())[:15].astype(np.float32)
+    array[np.random.default_rng(0).random(array.shape) < 0.3] = np.nan
+    found = estimator.decompress(estimator.compress(array, batch_size=10))
+    assert found.tobytes() == array.tobytes()
+
+
+def test_a_machine_without_a_compiler_is_told_so(single_precision, monkeypatch):
+    """Kernels sum in another order than torch does: the message names what differs."""
+    array = _array(SOURCES["binary"]())
+    estimator = _fitted("made", "binary", epochs=1)
+    content = bytearray(estimator.compress(array))
+    header = Container.from_bytes(bytes(content)).header
+    kernels = native.compiled("int there_is_a_compiler(void) { return 1; }")
+    assert header["arithmetic"]["native"] is (kernels is not None)
+    was = Arithmetic.from_json(header["arithmetic"] | {"native": True})
+    monkeypatch.setattr(native.shutil, "which", lambda name: None)
+    native._library.cache_clear()
+    here = Arithmetic.here(estimator.model_)
+    native._library.cache_clear()
+    assert was.differences(here) == "compiled kernels used, here none"
 
 
 @pytest.mark.parametrize("name", ["made", "vae", "ppca"])

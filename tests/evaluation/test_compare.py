@@ -93,7 +93,7 @@ def test_nothing_to_compare():
 @pytest.mark.parametrize(
     ("best", "other", "kind", "words"),
     [
-        ("exact", "exact", "exact", "certainly worse"),
+        ("exact", "exact", "exact", "certainly worse (more than 4 standard errors)"),
         ("exact", "lower_bound", "at_most", "or better: its number is a bound"),
         ("lower_bound", "exact", "at_least", "certainly worse, by this or more"),
         ("lower_bound", "lower_bound", "of_two_bounds", "not certain: a difference of two bounds"),
@@ -123,6 +123,31 @@ def test_a_bound_above_an_exact_number_is_certain_below_it_is_not():
     )
     assert below[1].difference_kind == "at_most"
     assert "certainly" not in below[1].verdict
+
+
+def test_two_standard_errors_are_clear_and_not_certain():
+    noise = np.tile([1.0, -1.0], 50) * 0.5  # of 100 differences: a standard error of 0.05025
+    values = np.linspace(-90, -80, 100)
+    for gap, words in ((0.15, "clearly worse (more than 2 standard errors)"), (0.25, "certainly")):
+        rows = compare(
+            {
+                "a": _evaluation(values, kind="exact"),
+                "b": _evaluation(values - gap + noise, kind="exact"),
+            }
+        )
+        assert rows[1].verdict.startswith(words)
+
+
+def test_one_row_has_no_spread():
+    rows = compare(
+        {
+            name: replace(_evaluation(BASE - k, kind="exact"), n=1, values=BASE[:1] - k)
+            for k, name in enumerate("ab")
+        }
+    )
+    assert rows[1].verdict == "not known: one row has no spread"
+    assert [row.std_error for row in rows] == [None, None]
+    assert not any("nan" in cell for row in rows for cell in cells_of(row))
 
 
 def test_small_differences_are_not_clear():

@@ -18,7 +18,16 @@ from ancestral.applications.importance_imputing import (
 )
 from ancestral.applications.imputation import Imputation, few_draws
 from ancestral.applications.imputing_cells import completed_with, decoded
-from ancestral.core import AncestralError, Batch, IncompatibleChoices, OptionError, frozen
+from ancestral.applications.imputing_noise import Purpose, shuffled
+from ancestral.core import (
+    AncestralError,
+    Batch,
+    IncompatibleChoices,
+    OptionError,
+    frozen,
+    seeded,
+)
+from ancestral.core.noise import noise_for, noise_of_copies
 from ancestral.inference.mcmc import effective_sample_size
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
@@ -122,7 +131,7 @@ class MetropolisWithinGibbs:
 
         said = f"by Metropolis-within-Gibbs, {self.num_sweeps} sweeps"
         run = _Run(model, batch, found, num_samples, self.num_sweeps, said)
-        with frozen(model), frozen(posterior):
+        with frozen(model), frozen(posterior), noise_for(Purpose.CHAINS):
             return run(sweep)
 
 
@@ -173,7 +182,8 @@ class PseudoGibbs:
         def sweep(chains: Chains, number: int) -> Chains:
             del number
             x = completed_with(batch, chains.cells.sample())
-            z = _encoded(model, adapted, x).reshape(chains.z.shape)
+            with noise_of_copies(0, len(x)):
+                z = _encoded(model, adapted, x).reshape(chains.z.shape)
             return Chains(z, decoded(model, z))
 
         said = (
@@ -181,7 +191,7 @@ class PseudoGibbs:
             "posterior)"
         )
         run = _Run(model, batch, found, num_samples, self.num_sweeps, said)
-        with frozen(model), frozen(posterior):
+        with frozen(model), frozen(posterior), noise_for(Purpose.CHAINS):
             return run(sweep)
 
 
@@ -216,12 +226,14 @@ class _Run:
         num_states = -(-num_samples // num_chains)  # of each chain
         z = resampled_latents(self.found, num_chains)
         chains = Chains(z, decoded(model, z))
-        direction = torch.randn(z.shape[-1], dtype=z.dtype, device=z.device)
+        with seeded(0):  # one for all rows
+            direction = torch.randn(z.shape[-1], dtype=z.dtype, device=z.device)
         saved, trace, total = [], [], torch.zeros_like(batch.x, dtype=torch.float64)
         first = self.num_sweeps - num_kept
         when = {first + (i + 1) * num_kept // num_states - 1 for i in range(num_states)}
         for number in range(self.num_sweeps):
-            chains = sweep(chains, number)
+            with noise_for(number):
+                chains = sweep(chains, number)
             if number < first:
                 continue
             total += chains.cells.mean().double().mean(0)
@@ -230,7 +242,7 @@ class _Run:
             if number in when:
                 saved.append(completed_with(batch, chains.cells.sample()))
         samples = torch.cat(saved).transpose(0, 1)  # [rows, chains * states, *shape]
-        mixed = torch.rand(samples.shape[:2], device=samples.device).argsort(1)[:, :num_samples]
+        mixed = shuffled(samples.shape[1], samples[:, 0])[:, :num_samples]
         samples = samples[torch.arange(len(batch), device=samples.device).unsqueeze(1), mixed]
         ess = _effective(trace, num_samples)
         assert batch.observed is not None

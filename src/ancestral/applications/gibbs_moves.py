@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 
 from ancestral.applications.imputing_cells import Cells, completed_with, decoded
 from ancestral.core import AncestralError, Batch, IncompatibleChoices, NotExact
+from ancestral.core.noise import noise_of_copies, uniform_noise
 from ancestral.distributions import OneHot
 from ancestral.inference.mcmc import StepSizeRule, evaluated, hmc
 from ancestral.inference.posteriors import (
@@ -98,7 +99,8 @@ class EncoderMove(Move):
         """The chains after it."""
         x = completed_with(self._batch, chains.cells.sample())
         q = self.given(x)
-        z = _shaped(q.sample(), chains.z)
+        with noise_of_copies(0, len(x)):
+            z = _shaped(q.sample(torch.Size((1,))), chains.z)
         cells = decoded(self._model, z)
         log_ratio = self._log_joint(cells, z, x) - self._log_joint(chains.cells, chains.z, x)
         log_ratio = log_ratio + (_log_q(q, chains.z) - _log_q(q, z))
@@ -169,7 +171,8 @@ class Hamiltonian(Move):
         # relative to where each chain is: what axes make of u = 0 needs no inverse
         start = chains.z
         evaluate = evaluated(lambda u: self._model.log_joint(x, start + placed(u), observed))
-        jitter = 1 + _JITTER * (2 * torch.rand_like(self._step_size) - 1)
+        noise = uniform_noise((1, len(self._step_size)), self._step_size).squeeze(0)
+        jitter = 1 + _JITTER * (2 * noise - 1)
         step = (self._step_size * jitter).unsqueeze(-1)
         moved = hmc(evaluate, evaluate(torch.zeros_like(start)), step, _LEAPFROG_STEPS)
         if self._rule is not None:
@@ -232,9 +235,11 @@ class CodeFlips(Move):
 
     def _proposed(self, z: Tensor) -> Tensor:
         shape = z.shape[:-1]
-        chosen = torch.randint(len(self._width), shape, device=z.device)
+        num_blocks = len(self._width)
+        # in single precision a product may round up to the number of blocks
+        chosen = (uniform_noise(shape, z) * num_blocks).long().clamp_max(num_blocks - 1)
         width = self._width[chosen]
-        code = (torch.rand(shape, device=z.device) * width).long().unsqueeze(-1)
+        code = (uniform_noise(shape, z) * width).long().minimum(width - 1).unsqueeze(-1)
         here = self._block_of == chosen.unsqueeze(-1)
         redrawn = (self._code_of == code).to(z.dtype)
         value = torch.where((width == 1).unsqueeze(-1), 1 - z, redrawn)
@@ -330,4 +335,4 @@ def _log_q(q: Distribution, z: Tensor) -> Tensor:
 def _accepted(log_ratio: Tensor) -> Tensor:
     """Metropolis-Hastings; a proposal where anything is undefined is not taken."""
     defined = torch.where(log_ratio.isnan(), -torch.inf, log_ratio)
-    return torch.rand_like(log_ratio).log() < defined
+    return uniform_noise(log_ratio.shape, log_ratio).log() < defined

@@ -16,7 +16,9 @@ from ancestral.applications.imputing_cells import (
     pairs_at_once,
     sampled_cells,
 )
+from ancestral.applications.imputing_noise import Purpose, shuffled
 from ancestral.core import Batch, Draws, Estimate, OptionError
+from ancestral.core.noise import noise_for, samples_from
 from ancestral.inference.evidence import summarized
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
@@ -185,7 +187,9 @@ def proposals(
     largest = batch.x.new_full((len(batch),), -torch.inf, dtype=torch.float64)
     total = torch.zeros(batch.x.shape, dtype=torch.float64, device=batch.x.device)
     for first in range(0, num_samples, chunk):
-        z, log_w, means = _weighted(model, propose, batch, min(chunk, num_samples - first))
+        count = min(chunk, num_samples - first)
+        with noise_for(Purpose.LATENTS), samples_from(first, count):
+            z, log_w, means = _weighted(model, propose, batch, count)
         drawn.append(z)
         log_weights.append(log_w)
         new = torch.maximum(largest, torch.where(log_w.isnan(), -torch.inf, log_w).amax(0))
@@ -216,9 +220,10 @@ def _weighted(
 
 def resampled_latents(found: Proposals, num_samples: int) -> Tensor:
     """Equally weighted z, in an order that says nothing: [num_samples, rows, L]."""
-    chosen = systematic(found.weights.T, num_samples)
-    shuffled = chosen.gather(1, torch.rand(chosen.shape, device=chosen.device).argsort(1)).T
-    return found.z.gather(0, shuffled.unsqueeze(-1).expand(*shuffled.shape, found.z.shape[-1]))
+    with noise_for(Purpose.RESAMPLING):
+        chosen = systematic(found.weights.T, num_samples)
+        mixed = chosen.gather(1, shuffled(num_samples, chosen)).T
+    return found.z.gather(0, mixed.unsqueeze(-1).expand(*mixed.shape, found.z.shape[-1]))
 
 
 def _of_rows(weight: Tensor, like: Tensor) -> Tensor:

@@ -11,8 +11,12 @@ import torch
 from torch import Tensor
 
 from ancestral.applications.imputation_quantiles import quantile_interval, systematic
-from ancestral.core import Estimate, Kind, OptionError, Specification, seeded
+from ancestral.applications.imputing_noise import shuffled
+from ancestral.core import Batch, Estimate, Kind, OptionError, Specification
 from ancestral.core.estimate import weakest
+from ancestral.core.noise import own_noise
+from ancestral.core.row_noise import RowKeys
+from ancestral.data import floored
 
 __all__ = ["Imputation", "few_draws", "joined"]
 
@@ -41,6 +45,8 @@ class Imputation:
         means: [rows, *shape], E[cell | observed cells] with less noise than the mean of the
             samples has: that of x given z is integrated out. None where only samples tell.
             Meaningless for codes without an order.
+        whole: whether cells are whole numbers whatever the specification says: a model of
+            integers with noise knows them as real ones.
     """
 
     samples: Tensor
@@ -52,6 +58,7 @@ class Imputation:
     warnings: tuple[str, ...] = ()
     exact_marginals: Tensor | None = None
     means: Tensor | None = None
+    whole: bool = False
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -72,7 +79,8 @@ class Imputation:
         """Equally weighted completions: multiple imputation.
 
         Of samples that have weights, by systematic resampling; none comes twice where the
-        weights are equal and no more are wanted than there are.
+        weights are equal and no more are wanted than there are. Those of a row do not depend
+        on the rows beside it.
 
         Args:
             num_draws: of each row.
@@ -83,9 +91,11 @@ class Imputation:
         """
         if num_draws < 1:
             raise OptionError(f"expected at least 1 draw, got {num_draws}")
-        with seeded(seed):
+        given = torch.where(self.observed, self.samples[:, 0], 0.0)
+        keys = RowKeys(seed).of(Batch(given, self.observed))
+        with own_noise(keys):
             chosen = systematic(self.weights, num_draws)
-            mixed = torch.rand(chosen.shape, device=chosen.device).argsort(1)
+            mixed = shuffled(num_draws, chosen)
         rows = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
         return self.samples[rows, chosen.gather(1, mixed)]
 
@@ -163,8 +173,9 @@ class Imputation:
     def completed(self, spec: Specification) -> Tensor:
         """One row for each: the given cells, and for each missing one a value that stands for it.
 
-        The likeliest code where codes have no order, the median of levels and counts, the mean
-        of real numbers: each the best guess of its cell by itself, not a draw of all together.
+        The likeliest code where codes have no order, the median of levels and counts (also of
+        those that were dequantised), the mean of real numbers: each the best guess of its cell
+        by itself, not a draw of all together.
 
         Args:
             spec: what a row is.
@@ -186,15 +197,34 @@ class Imputation:
             sizes = [column.num_levels or 2 for column in spec.columns or ()]
             most = max([spec.num_levels or 2, *sizes])
             return self.marginals(most).argmax(-1).to(self.samples.dtype)
-        if kind in (Kind.LEVELS, Kind.COUNT):
+        if kind in (Kind.LEVELS, Kind.COUNT) or self.whole:
             ordered, index = self.samples.sort(1)
             mass = weights.expand_as(self.samples).gather(1, index).cumsum(1)
             # the first value at which half of the mass is reached, whatever rounding does
             first = (mass < 0.5 - 1e-6).sum(1, keepdim=True).clamp_max(ordered.shape[1] - 1)
             return ordered.gather(1, first).squeeze(1)
-        if self.means is not None:
-            return self.means.to(self.samples.dtype)
-        return (self.samples * weights).sum(1)
+        by_samples = (self.samples * weights).sum(1)
+        if self.means is None:
+            return by_samples
+        # of heavy tails the mean given z may be infinite for some z
+        means = self.means.to(self.samples.dtype)
+        return torch.where(means.isfinite(), means, by_samples)
+
+    def as_integers(self, given: Tensor, spec: Specification) -> Imputation:
+        """Of a model of integers with noise: the integers that the draws are of.
+
+        Draws are rounded down, which is exact: the model's mass of an integer is its density
+        over the unit interval above it. Means of real numbers are given up: the best guess is
+        the median, as it is of levels and counts.
+
+        Args:
+            given: [rows, *shape], the rows without noise.
+            spec: of the model's data.
+        """
+        samples = torch.where(
+            self.observed.unsqueeze(1), given.unsqueeze(1), floored(self.samples, spec)
+        )
+        return replace(self, samples=samples, means=None, whole=True)
 
     def without_samples(self) -> Imputation:
         """All but the draws, where memory is short."""
@@ -255,6 +285,7 @@ class Imputation:
             tuple(chain.from_iterable(p.warnings for p in parts)),
             torch.cat(marginals) if len(marginals) == len(parts) else None,
             torch.cat(means) if len(means) == len(parts) else None,
+            any(p.whole for p in parts),
         )
 
 

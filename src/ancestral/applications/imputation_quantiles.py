@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ancestral.core.noise import uniform_noise
+
 __all__ = ["quantile_interval", "systematic"]
 
 _ROUNDING = 1e-6  # of positions among samples
@@ -25,7 +27,9 @@ def systematic(weights: Tensor, num: int) -> Tensor:
         | Carpenter, Clifford & Fearnhead (1999), Improved particle filter for nonlinear problems
     """
     dtype = torch.float64
-    offset = torch.rand(len(weights), 1, dtype=dtype, device=weights.device)
+    # of each row its own, where rows have noise of their own
+    like = torch.empty((), dtype=dtype, device=weights.device)
+    offset = uniform_noise((1, len(weights)), like).T
     positions = (torch.arange(num, dtype=dtype, device=weights.device) + offset) / num
     # rounding may leave the sum a little below the last position
     cumulative = weights.to(dtype).cumsum(1)

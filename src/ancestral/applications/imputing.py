@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ancestral.applications.importance_imputing import ImportanceImputing
 from ancestral.applications.imputation import Imputation
@@ -30,6 +30,8 @@ from ancestral.core import (
     derived_seed,
     seeded,
 )
+from ancestral.core.noise import own_noise
+from ancestral.core.row_noise import RowKeys
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import (
     AutoregressiveLikelihood,
@@ -75,7 +77,9 @@ def impute(
         batch: rows, with `observed`.
         num_samples: completions of each row.
         posterior: q, for latent-variable models.
-        seed: of the draws.
+        seed: of the draws. Those of a row are a function of the seed and of what is in the row:
+            they do not depend on the rows beside it, nor on their order. The second of two equal
+            rows gets draws of its own.
         particles: settings of the way that needs them.
         method: of latent-variable models: auto (importance sampling where it suffices, else
             Metropolis-within-Gibbs), importance, metropolis, pseudo-gibbs (which is biased), or
@@ -107,8 +111,20 @@ def imputed(
     seed: int = 0,
     particles: ParticleFilter | None = None,
     method: LatentImputing | str = "auto",
+    keys: Tensor | None = None,
 ) -> Iterator[Imputation]:
-    """The same some rows at a time, so that memory is bounded."""
+    """The same some rows at a time, so that memory is bounded.
+
+    Args:
+        model: as for `impute`.
+        batch: as for `impute`.
+        num_samples: as for `impute`.
+        posterior: as for `impute`.
+        seed: as for `impute`.
+        particles: as for `impute`.
+        method: as for `impute`.
+        keys: [rows] int64, which decide each row's noise; None: those of what the rows hold.
+    """
     if num_samples < 1:
         raise OptionError(f"expected at least 1 sample, got {num_samples}")
     if len(batch) == 0:
@@ -118,10 +134,12 @@ def imputed(
     how = imputing_method(method)
     _check_method(model, how)
     num_rows = max(1, _NUMBERS // _numbers_of_a_row(model, batch, num_samples, settings, how))
-    for number, first in enumerate(range(0, len(batch), num_rows)):
-        rows = batch.rows(slice(first, first + num_rows))
-        with seeded(derived_seed(seed, _STREAM, number)), torch.no_grad():
-            yield _some(model, rows, num_samples, posterior, settings, how)
+    keys = RowKeys(seed).of(batch) if keys is None else keys
+    for first in range(0, len(batch), num_rows):
+        some = slice(first, first + num_rows)
+        # where a part of a model asks torch's generator, it gets what it would get alone
+        with seeded(derived_seed(seed, _STREAM)), own_noise(keys[some]), torch.no_grad():
+            yield _some(model, batch.rows(some), num_samples, posterior, settings, how)
 
 
 def _check_method(model: nn.Module, method: LatentImputing) -> None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ancestral.core import Batch, NotExact
+from ancestral.applications.imputing_noise import (
+    Purpose,
+    asks_for_noise,
+    sampled,
+    seeds_of_rows,
+)
+from ancestral.core import Batch, NotExact, seeded
+from ancestral.core.noise import noise_for, samples_from
 from ancestral.distributions import CellHead, Head, Product
 from ancestral.models import LatentVariableModel, NetworkConditional
 
@@ -66,12 +73,12 @@ class Cells:
         return head.log_prob(self.features, units(x), observed) + units.log_det(observed)
 
     def sample(self) -> Tensor:
-        """A draw of x for each z, [..., *shape]."""
-        return self._as_given(self.likelihood.head.sample(self.features))
+        """A draw of x for each z, [samples, rows, *shape]."""
+        return self.as_given(sampled(self.likelihood.head, self.features))
 
     def mean(self) -> Tensor:
         """E[x | z], [..., *shape]."""
-        return self._as_given(self.likelihood.head.mean(self.features))
+        return self.as_given(self.likelihood.head.mean(self.features))
 
     def where(self, chosen: Tensor, other: Cells) -> Cells:
         """These cells where `chosen` [...], the others elsewhere."""
@@ -79,7 +86,8 @@ class Cells:
         kept = torch.where(chosen.reshape(shape), self.features, other.features)
         return Cells(self.likelihood, kept)
 
-    def _as_given(self, y: Tensor) -> Tensor:
+    def as_given(self, y: Tensor) -> Tensor:
+        """Values in the units of the data."""
         units = self.likelihood.units
         return y if units is None else units.inverse(y)
 
@@ -99,8 +107,29 @@ def pairs_at_once(model: LatentVariableModel, device: torch.device) -> int:
 
 def sampled_cells(model: LatentVariableModel, z: Tensor) -> Tensor:
     """A draw of x for each z [samples, rows, L], some at a time: [samples, rows, *shape]."""
+    with noise_for(Purpose.CELLS):
+        if asks_for_noise(separate_head(model)):
+            return _sampled(model, z)
+        rows = []
+        for number, seed in enumerate(seeds_of_rows(z.shape[1])):
+            with seeded(seed):  # all samples of a row from its own generator
+                rows.append(_drawn_by_generator(model, z[:, number : number + 1]))
+        return torch.cat(rows, 1)
+
+
+def _sampled(model: LatentVariableModel, z: Tensor) -> Tensor:
     at_once = max(1, pairs_at_once(model, z.device) // z.shape[1])
-    return torch.cat([decoded(model, some).sample() for some in z.split(at_once)])
+    drawn = []
+    for first in range(0, len(z), at_once):
+        some = z[first : first + at_once]
+        with samples_from(first, len(some)):
+            drawn.append(decoded(model, some).sample())
+    return torch.cat(drawn)
+
+
+def _drawn_by_generator(model: LatentVariableModel, z: Tensor) -> Tensor:
+    parts = (decoded(model, some) for some in z.split(pairs_at_once(model, z.device)))
+    return torch.cat([part.as_given(part.likelihood.head.sample(part.features)) for part in parts])
 
 
 def expected_cells(model: LatentVariableModel, z: Tensor) -> Tensor:

@@ -16,11 +16,14 @@ from ancestral.applications.importance_imputing import (
 )
 from ancestral.applications.imputation import Imputation, joined
 from ancestral.core import Batch, OptionError
+from ancestral.core.noise import noise_for
 from ancestral.core.registry import nearest
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import LatentVariableModel
 
 __all__ = ["METHODS", "AutomaticImputing", "LatentImputing", "imputing_method"]
+
+_LAST = 0  # purpose of noise; those of proposals are their numbers
 
 
 class LatentImputing(Protocol):
@@ -82,21 +85,24 @@ class AutomaticImputing:
         for count in sorted({max(num_samples, count) for count in counts if count}):
             rows = batch.rows(left)
             assert rows.observed is not None
-            found = proposals(model, posterior.adapted(model, rows), rows, count)
+            with noise_for(count, left):
+                found = proposals(model, posterior.adapted(model, rows), rows, count)
             complete = rows.observed.flatten(1).all(1)  # which need no draws
             good = complete | self._suffices(found, num_samples)
             if bool(good.any()):
                 chosen = good.nonzero().squeeze(1)
-                part = resampled_imputation(
-                    model, rows.rows(chosen), found.rows(chosen), num_samples
-                )
+                with noise_for(count, left[chosen]):
+                    part = resampled_imputation(
+                        model, rows.rows(chosen), found.rows(chosen), num_samples
+                    )
                 parts.append((left[good], part))
             left, found = left[~good], found.rows((~good).nonzero().squeeze(1))
             if len(left) == 0:
                 return joined(parts)
         rows = batch.rows(left)
-        adapted = posterior.adapted(model, rows)
-        part = self.metropolis.completed(model, adapted, rows, found, num_samples)
+        with noise_for(_LAST, left):
+            adapted = posterior.adapted(model, rows)
+            part = self.metropolis.completed(model, adapted, rows, found, num_samples)
         return joined([*parts, (left, part)])
 
     def _suffices(self, found: Proposals, num_samples: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ancestral.applications.imputation import Imputation
+from ancestral.applications.imputation import Imputation, joined
 from ancestral.applications.imputing_cells import (
     completed_with,
     decoded,
@@ -15,7 +15,9 @@ from ancestral.applications.imputing_cells import (
     separate_head,
 )
 from ancestral.applications.imputing_methods import AutomaticImputing, LatentImputing
+from ancestral.applications.imputing_noise import Purpose, uniforms_of_rows
 from ancestral.core import Batch, Draws, Estimate
+from ancestral.core.noise import noise_for
 from ancestral.inference.posteriors import DiscretePosterior, ExactPosterior, Posterior
 from ancestral.models import LatentVariableModel, ProbabilisticPCA, exact_log_prob
 from ancestral.models.exact import ExactLogProb
@@ -54,7 +56,15 @@ def impute_latent(
         states = _states(model, posterior, batch)
         if states is not None:
             return _by_enumeration(model, states, batch, num_samples)
-    return method(model, posterior, batch, num_samples)
+    is_empty = ~_mask(batch).flatten(1).any(1)
+    empty, others = is_empty.nonzero().squeeze(1), (~is_empty).nonzero().squeeze(1)
+    parts = []
+    if len(empty):
+        parts.append((empty, _from_prior(model, batch.rows(empty), empty, num_samples)))
+    if len(others):
+        with noise_for(Purpose.METHOD, others):
+            parts.append((others, method(model, posterior, batch.rows(others), num_samples)))
+    return joined(parts)
 
 
 class PriorProposal(Posterior):
@@ -78,11 +88,13 @@ def _exactly(
 ) -> Imputation:
     assert isinstance(model, ExactLogProb)
     assert batch.observed is not None
-    z = posterior.draw(model, batch, num_samples).z
+    with noise_for(Purpose.LATENTS):
+        z = posterior.draw(model, batch, num_samples).z
     if isinstance(model, ProbabilisticPCA):  # linear: the mean of x is that of the mean of z
         for_mean = posterior.mean(model, batch).unsqueeze(0)
     else:
-        for_mean = posterior.draw(model, batch, _DRAWS_FOR_A_MEAN).z
+        with noise_for(Purpose.MEANS):
+            for_mean = posterior.draw(model, batch, _DRAWS_FOR_A_MEAN).z
     value = exact_log_prob(model, batch)
     said = "exactly, from the posterior of the latent variables"
     return Imputation(
@@ -94,6 +106,32 @@ def _exactly(
         (said,) * len(batch),
         means=completed_with(batch, expected_cells(model, for_mean)),
     )
+
+
+def _from_prior(
+    model: LatentVariableModel, rows: Batch, numbers: Tensor, num_samples: int
+) -> Imputation:
+    """Rows of which nothing is known: ancestral samples, and p(nothing) = 1."""
+    with noise_for(Purpose.PRIOR, numbers):
+        z = model.prior().sample((num_samples, len(rows)))
+        samples = sampled_cells(model, z)
+    with noise_for(Purpose.MEANS, numbers):
+        for_mean = model.prior().sample((_DRAWS_FOR_A_MEAN, len(rows)))
+    value = rows.x.new_zeros(len(rows))
+    return Imputation(
+        samples.transpose(0, 1),
+        value.new_full((len(rows), num_samples), 1 / num_samples),
+        _mask(rows),
+        value.new_full((len(rows),), float(num_samples)),
+        Estimate(value, "exact", std_error=torch.zeros_like(value)),
+        ("exactly, by samples of the model: nothing is known of the row",) * len(rows),
+        means=expected_cells(model, for_mean),
+    )
+
+
+def _mask(batch: Batch) -> Tensor:
+    assert batch.observed is not None
+    return batch.observed
 
 
 def _states(model: LatentVariableModel, posterior: Posterior, batch: Batch) -> Tensor | None:
@@ -118,7 +156,11 @@ def _by_enumeration(
     log_p = torch.cat(log_joint)  # [states, rows]
     value = log_p.logsumexp(0)
     masses, expected = log_p.softmax(0), torch.cat(means).flatten(2).squeeze(1)
-    chosen = masses.T.multinomial(num_samples, replacement=True).T  # [samples, rows]
+    with noise_for(Purpose.LATENTS):
+        noise = uniforms_of_rows((len(batch), num_samples), masses)
+    below = masses.T.cumsum(1)
+    # rounding may leave the sum a little below the noise
+    chosen = torch.searchsorted(below, noise.contiguous()).clamp_max(len(states) - 1).T
     z = states.squeeze(1)[chosen]
     said = f"exactly, by a sum over the {len(states):,} values of the latent variables"
     return Imputation(

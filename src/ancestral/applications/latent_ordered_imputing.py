@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from ancestral.applications.imputation import Imputation, few_draws
+from ancestral.applications.imputing_noise import Purpose
 from ancestral.applications.particles import ParticleFilter, resampled
 from ancestral.core import Batch, Estimate
+from ancestral.core.noise import noise_for, noise_of_copies, samples_from
 from ancestral.inference.evidence import summarized
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import AutoregressiveLikelihood, LatentVariableModel
@@ -57,8 +59,11 @@ def impute_latent_in_order(
     chunk = max(1, min(_ROWS_AT_ONCE, _FEATURES // of_one) // len(batch))
     drawn, log_weights = [], []
     for first in range(0, num_samples, chunk):
-        z, log_q = propose(min(chunk, num_samples - first))
-        x, log_evidence = _filtered(likelihood, batch, z, num_particles, settings)
+        count = min(chunk, num_samples - first)
+        with noise_for(Purpose.LATENTS), samples_from(first, count):
+            z, log_q = propose(count)
+        with noise_for(Purpose.COPIES), noise_of_copies(first, count):
+            x, log_evidence = _filtered(likelihood, batch, z, num_particles, settings)
         drawn.append(x)
         log_weights.append(model.log_prior(z) + log_evidence - log_q)
     samples = torch.where(observed.unsqueeze(1), batch.x.unsqueeze(1), torch.cat(drawn, 1))

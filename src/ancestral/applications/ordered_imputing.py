@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from ancestral.applications.imputation import Imputation, few_draws
+from ancestral.applications.imputing_noise import Purpose, uniforms_of_rows
 from ancestral.applications.particles import ParticleFilter, metropolis_moves, resampled
 from ancestral.core import Batch, Estimate
+from ancestral.core.noise import noise_for, noise_of
 from ancestral.models import AutoregressiveModel, OrderEnsemble
 
 __all__ = ["impute_in_order"]
@@ -90,9 +92,12 @@ def _of_ensemble(
     ensemble: OrderEnsemble, batch: Batch, num_samples: int, settings: ParticleFilter
 ) -> _Completions:
     first, *others = (ensemble.with_order(order).eval() for order in ensemble.orders)
-    found = _of_one_order(first, batch, num_samples, settings)
-    for member in others:
-        found = _mixed(found, _of_one_order(member, batch, num_samples, settings))
+    with noise_for(Purpose.ORDERS):
+        found = _of_one_order(first, batch, num_samples, settings)
+    for number, member in enumerate(others, 1):
+        with noise_for(Purpose.ORDERS + number):
+            one = _of_one_order(member, batch, num_samples, settings)
+            found = _mixed(found, one)
     num_orders = ensemble.num_orders
     return _Completions(
         found.samples,
@@ -113,7 +118,8 @@ def _mixed(sum_: _Completions, one: _Completions) -> _Completions:
     """
     value = torch.logaddexp(sum_.value, one.value)
     share = (one.value - value).exp().nan_to_num(0.0)  # 0 where no order allows for the row
-    taken = torch.rand(one.samples.shape[:2], dtype=share.dtype, device=share.device)
+    with noise_for(Purpose.RESAMPLING):
+        taken = uniforms_of_rows(tuple(one.samples.shape[:2]), share)
     taken = taken < share.unsqueeze(1)
     taken = taken.reshape(*taken.shape, *[1] * (one.samples.ndim - 2))
 
@@ -136,13 +142,15 @@ def _of_one_order(
     model: AutoregressiveModel, batch: Batch, num_samples: int, settings: ParticleFilter
 ) -> _Completions:
     first = _come_first(model, _mask(batch))
-    if bool(first.all()):
-        return _clamped(model, batch, num_samples)
-    if not bool(first.any()):
-        return _by_particles(model, batch, num_samples, settings)
     rows, others = first.nonzero().squeeze(1), (~first).nonzero().squeeze(1)
-    one = _clamped(model, batch.rows(rows), num_samples)
-    other = _by_particles(model, batch.rows(others), num_samples, settings)
+    if not len(others):
+        return _clamped(model, batch, num_samples)
+    if not len(rows):
+        return _by_particles(model, batch, num_samples, settings)
+    with noise_of(rows):
+        one = _clamped(model, batch.rows(rows), num_samples)
+    with noise_of(others):
+        other = _by_particles(model, batch.rows(others), num_samples, settings)
     back = torch.cat((rows, others)).argsort()
     methods = one.methods + other.methods
 

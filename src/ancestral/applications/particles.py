@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from ancestral.applications.imputation_quantiles import systematic
+from ancestral.applications.imputing_noise import Purpose, shuffled, uniforms_of_rows
 from ancestral.core import IncompatibleChoices, OptionError
+from ancestral.core.noise import noise_for
 from ancestral.core.pytrees import select
 from ancestral.distributions import CellSite, Site, SiteHead
 from ancestral.models.autoregressive.decoding import draw_site, refuse_training, step_threads
-from ancestral.models.autoregressive.sampling import open_uniforms
 from ancestral.models.autoregressive.truncation import quantile
 from ancestral.networks.causal import CausalNetwork
 
@@ -71,7 +72,7 @@ class ParticleFilter:
         num_particles: int,
         context: Tensor | None = None,
     ) -> Particles:
-        """Particles of some rows.
+        """Particles of some rows; inside `own_noise` those of a row do not depend on the others.
 
         Args:
             network: in evaluation mode.
@@ -82,7 +83,7 @@ class ParticleFilter:
             context: [rows, context_size] or None.
         """
         refuse_training(network)
-        with step_threads(network, len(x) * num_particles):
+        with step_threads(network, len(x) * num_particles), noise_for(Purpose.PARTICLES):
             return _filtered(network, head, x, seen, num_particles, context, self.resample_below)
 
 
@@ -147,12 +148,14 @@ def _filtered(
         features = features.to(x.dtype)  # inside an autocast they come in another
         site = head.site(index)
         mask = known[:, index]
-        if not some[index]:
-            prev = _drawn(site, features)
-        elif every[index]:
-            prev, gain = given[:, index], site.log_prob(features, given[:, index])
-        else:
-            prev, gain = _clamped(site, features, given[:, index], mask)
+        # numbered by the site: what other rows need drawn changes nothing
+        with noise_for(index):
+            if not some[index]:
+                prev = _drawn(site, features, num_rows)
+            elif every[index]:
+                prev, gain = given[:, index], site.log_prob(features, given[:, index])
+            else:
+                prev, gain = _clamped(site, features, given[:, index], mask, num_rows)
         sites[:, index] = prev
         if not some[index]:
             continue
@@ -161,10 +164,10 @@ def _filtered(
         if not bool(short.any()):
             continue
         total = torch.where(short, total + _log_mean(log_weights), total)
+        with noise_for(num_sites + index):
+            drawn_again = _systematic(log_weights, num_particles)
         chosen = torch.where(
-            short.unsqueeze(1),
-            _systematic(log_weights, num_particles),
-            torch.arange(num_particles, device=device),
+            short.unsqueeze(1), drawn_again, torch.arange(num_particles, device=device)
         )
         log_weights = log_weights.masked_fill(short.unsqueeze(1), 0.0)
         ancestor = ancestor.gather(1, chosen)
@@ -187,10 +190,11 @@ def _filtered(
 
 def resampled(particles: Particles, num_samples: int) -> Tensor:
     """Equally weighted completions, in an order that says nothing: [rows, num_samples, T, W]."""
-    chosen = _systematic(particles.log_weights, num_samples)
-    shuffled = chosen.gather(1, torch.rand(chosen.shape, device=chosen.device).argsort(1))
+    with noise_for(Purpose.RESAMPLING):
+        chosen = _systematic(particles.log_weights, num_samples)
+        mixed = chosen.gather(1, shuffled(num_samples, chosen))
     rows = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
-    return particles.sites[rows, shuffled]
+    return particles.sites[rows, mixed]
 
 
 @torch.no_grad()
@@ -222,30 +226,35 @@ def metropolis_moves(
     rank = network.order.argsort()
     last = torch.where(seen.any(2), rank, -1).amax(1, keepdim=True)
     movable = ~seen.any(2) & (rank < last)
-    candidates = movable.any(0).nonzero().squeeze(1).tolist()
-    if not candidates or num_moves == 0:
+    if num_moves == 0 or not bool(movable.any()):
         return Moved(sites, torch.zeros(num_rows, num_samples, device=sites.device))
-    movable = movable.repeat_interleave(num_samples, 0)
+    with noise_for(Purpose.MOVES):
+        turns = _turns(movable, num_moves)
     context = None if context is None else context.repeat_interleave(num_samples, 0)
+    first = torch.arange(num_samples, device=sites.device)
     x = sites.flatten(0, 1)
     features = network(x, context)
     terms = head.log_prob(features, x)
     before = terms.sum(1)
-    rounds = -(-num_moves // len(candidates))
-    turns = torch.cat([torch.randperm(len(candidates)) for _ in range(rounds)])[:num_moves]
-    for number, turn in enumerate(turns.tolist()):
-        index = candidates[turn]
-        site = head.site(index)
-        guess = number % 2 == 1 and site.num_codes is not None
-        value = _any_code(site, x[:, index]) if guess else _drawn(site, features[:, index])
-        proposal = x.clone()
-        proposal[:, index] = torch.where(movable[:, index, None], value, x[:, index])
+    for number, turn in enumerate(turns.T):  # of each row the site to move, or none
+        proposal, kept = x.clone(), torch.ones_like(terms, dtype=torch.bool)
+        for index in turn[turn >= 0].unique().tolist():
+            rows = (turn == index).nonzero().squeeze(1)
+            some = (rows.unsqueeze(1) * num_samples + first).flatten()
+            site = head.site(index)
+            with noise_for(Purpose.MOVES), noise_for(number, rows):
+                if number % 2 == 1 and site.num_codes is not None:
+                    value = _any_code(site, x[some, index], len(rows))
+                else:
+                    value = _drawn(site, features[some, index], len(rows))
+                    kept[some, index] = False  # whose term cancels against its proposal
+            proposal[some, index] = value
         new_features = network(proposal, context)
         new_terms = head.log_prob(new_features, proposal)
-        change = new_terms - terms
-        if not guess:
-            change[:, index] = 0.0  # the site's own term cancels against its proposal
-        accepted = torch.rand_like(change[:, 0]).log() < change.sum(1)
+        change = torch.where(kept, new_terms - terms, 0.0).sum(1)
+        with noise_for(Purpose.MOVES), noise_for(num_moves + number):
+            noise = _uniforms(change.unsqueeze(1), num_rows, 1).squeeze(1)
+        accepted = noise.log() < change
         x = torch.where(accepted[:, None, None], proposal, x)
         features = torch.where(accepted[:, None, None], new_features, features)
         terms = torch.where(accepted[:, None], new_terms, terms)
@@ -253,24 +262,54 @@ def metropolis_moves(
     return Moved(x.unflatten(0, (num_rows, num_samples)), gain)
 
 
-def _any_code(site: Site, like: Tensor) -> Tensor:
+def _turns(movable: Tensor, num_moves: int) -> Tensor:
+    """The sites that are moved, one after the other in an order of each row's own.
+
+    Args:
+        movable: [rows, T] bool.
+        num_moves: how many.
+
+    Returns:
+        [rows, num_moves]; -1 for rows without a site to move.
+    """
+    order = shuffled(movable.shape[1], movable)
+    # the movable ones first
+    order = order.gather(1, (~movable).gather(1, order).long().argsort(dim=1, stable=True))
+    moves = torch.arange(num_moves, device=movable.device)
+    count = movable.sum(1, keepdim=True).clamp_min(1)
+    # every other move is a guess: of an even number of sites, rounds begin one later each time
+    shift = torch.where(count % 2 == 0, moves // count, 0)
+    turns = order.gather(1, (moves + shift) % count)
+    return torch.where(movable.any(1, keepdim=True), turns, -1)
+
+
+def _any_code(site: Site, like: Tensor, num_rows: int) -> Tensor:
     assert site.num_codes is not None
-    return torch.randint(site.num_codes, like.shape, device=like.device).to(like.dtype)
+    noise = _uniforms(like, num_rows, like.shape[1])
+    # in single precision a product may round up to the number of codes
+    return (noise * site.num_codes).floor().clamp_max(site.num_codes - 1)
 
 
-def _drawn(site: Site, features: Tensor) -> Tensor:
-    shape = (len(features), site.num_uniforms)
-    return draw_site(site, features, open_uniforms(shape, features.dtype, features.device))
+def _drawn(site: Site, features: Tensor, num_rows: int) -> Tensor:
+    return draw_site(site, features, _uniforms(features, num_rows, site.num_uniforms))
 
 
-def _clamped(site: Site, features: Tensor, given: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def _uniforms(features: Tensor, num_rows: int, number: int) -> Tensor:
+    """[rows * particles, number], in the precision of the features."""
+    shape = (num_rows, len(features) // num_rows, number)
+    return uniforms_of_rows(shape, features).flatten(0, 1)
+
+
+def _clamped(
+    site: Site, features: Tensor, given: Tensor, known: Tensor, num_rows: int
+) -> tuple[Tensor, Tensor]:
     """A site that is seen in some rows: its value, and log p of what is seen of it."""
     whole = known.all(1)
     if bool((known.any(1) == whole).all()):
-        value = torch.where(known, given, _drawn(site, features))
+        value = torch.where(known, given, _drawn(site, features, num_rows))
         return value, torch.where(whole, site.log_prob(features, given), 0.0)
     if isinstance(site, CellSite):
-        value = torch.where(known, given, _drawn(site, features))
+        value = torch.where(known, given, _drawn(site, features, num_rows))
         cells = features[..., : site.head.num_features].unflatten(-1, site.head.feature_shape)
         return value, site.head.log_prob(cells, given, known)
     if site.num_codes is None:
@@ -278,7 +317,7 @@ def _clamped(site: Site, features: Tensor, given: Tensor, known: Tensor) -> tupl
             "expected the parts of a site all observed or all missing, got some of each",
             hint="mark the whole pixel as missing: its parts are modelled together",
         )
-    noise = open_uniforms((len(features), site.width), features.dtype, features.device)
+    noise = _uniforms(features, num_rows, site.width)
     value, gain = features.new_empty(len(features), 0), features.new_zeros(len(features))
     for c in range(site.width):
         table = site.table(features, value)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ancestral.applications.imputation import Imputation, joined
+from ancestral.applications.imputing_noise import Purpose, uniforms_of_rows
 from ancestral.applications.ordered_imputing import impute_in_order
 from ancestral.applications.particles import ParticleFilter
 from ancestral.core import Batch, Estimate, NotExact
+from ancestral.core.noise import noise_for
 from ancestral.models import BayesNet
-from ancestral.models.autoregressive.sampling import open_uniforms
 
 __all__ = ["impute_tables"]
 
@@ -31,15 +33,17 @@ def impute_tables(
         num_samples: completions of each row.
         settings: of the particles.
     """
-    try:
-        return _by_sums(model, batch, num_samples)
-    except NotExact:
-        pass  # too dense for some pattern at least
+    with contextlib.suppress(NotExact), noise_for(Purpose.PATTERN):
+        # with a row of which nothing is known sums are planned for any gaps: those of the rows
+        # beside it do not change how a row is drawn
+        return _by_sums(model, batch, num_samples, num_empty=1)
+    # too dense for some pattern at least
     _, which = _mask(batch).flatten(1).unique(dim=0, return_inverse=True)
     parts = []
     for number in which.unique().tolist():
         rows = (which == number).nonzero().squeeze(1)
-        parts.append((rows, _of_a_pattern(model, batch.rows(rows), num_samples, settings)))
+        with noise_for(Purpose.PATTERN, rows):
+            parts.append((rows, _of_a_pattern(model, batch.rows(rows), num_samples, settings)))
     return joined(parts)
 
 
@@ -54,10 +58,23 @@ def _of_a_pattern(
     return impute_in_order(model, batch, num_samples, settings)
 
 
-def _by_sums(model: BayesNet, batch: Batch, num_samples: int) -> Imputation:
+def _by_sums(model: BayesNet, batch: Batch, num_samples: int, num_empty: int = 0) -> Imputation:
+    """All sums.
+
+    Args:
+        model: in evaluation mode.
+        batch: rows, with `observed`.
+        num_samples: completions of each row.
+        num_empty: rows without a known cell that are summed along, and left out of the result.
+    """
     x, observed = batch.x, _mask(batch)
     num_sites = model.network.num_sites
-    uniforms = open_uniforms((len(x), num_samples, num_sites), x.dtype, x.device)
+    with noise_for(Purpose.LATENTS):
+        uniforms = uniforms_of_rows((len(x), num_samples, num_sites), x)
+    nothing = x.new_zeros(num_empty, *model.shape)
+    x, observed = torch.cat((x, nothing)), torch.cat((observed, nothing.bool()))
+    middle = uniforms.new_full((num_empty, *uniforms.shape[1:]), 0.5)
+    uniforms = torch.cat((uniforms, middle))
     samples = x.new_zeros(len(x), num_samples, *model.shape)
     marginals = x.new_zeros(len(x), num_sites, model.network.num_features)
     value = x.new_zeros(len(x))
@@ -65,13 +82,15 @@ def _by_sums(model: BayesNet, batch: Batch, num_samples: int) -> Imputation:
         samples[rows] = sums.draw(uniforms[rows]).to(x.dtype).unflatten(-1, model.shape)
         marginals[rows] = sums.marginals()
         value[rows] = sums.log_evidence
-    exact = _exact(samples, batch, value)
-    return replace(exact, exact_marginals=marginals.unflatten(1, model.shape))
+    kept = slice(len(batch))
+    exact = _exact(samples[kept], batch, value[kept])
+    return replace(exact, exact_marginals=marginals[kept].unflatten(1, model.shape))
 
 
 def _by_sums_above(model: BayesNet, batch: Batch, num_samples: int) -> Imputation:
     x, observed = batch.x, _mask(batch)
-    uniforms = open_uniforms((len(x), num_samples, model.network.num_sites), x.dtype, x.device)
+    with noise_for(Purpose.LATENTS):
+        uniforms = uniforms_of_rows((len(x), num_samples, model.network.num_sites), x)
     samples = x.new_zeros(len(x), num_samples, *model.shape)
     value = x.new_zeros(len(x))
     for rows, sums, barren in model.conditioned_above(x, observed, num_samples):

@@ -26,7 +26,7 @@ _SUFFIXES = (".png", ".csv", ".html")
 def compare(
     *runs: Path,
     data: str | None = None,
-    split: str = "test",
+    split: Literal["train", "valid", "test"] | None = None,
     samples: int = 1000,
     method: _Quick = "auto",
     seed: int = 0,
@@ -43,8 +43,10 @@ def compare(
 
     Args:
         runs: folders of runs.
-        data: a name or a path of rows for all runs; each run's own data if it is not given.
-        split: train, valid or test.
+        data: a name or a path of rows for all runs; each run's own data if it is not given. All
+            rows of a file, unless a run was trained on it: then, as of the runs' own data, the
+            test split.
+        split: train, valid or test; a tenth of a file that brings no splits is its test split.
         samples: importance samples for each datum, where log p is not exact.
         method: auto is exact where a model is, importance sampling elsewhere; psis smooths the
             weights, and its values are no bounds.
@@ -57,35 +59,41 @@ def compare(
     """
     from contextlib import nullcontext
 
-    from ancestral.cli.measuring import Measurement, measure
+    from ancestral.cli.measuring import Measurement, measure_source
     from ancestral.cli.opened import open_run
     from ancestral.cli.outputs import writing
     from ancestral.core import OptionError
     from ancestral.evaluation import compare as compared
     from ancestral.evaluation import fingerprint, refuse_other_rows
 
-    how = Measurement(split, samples, method, seed)
     repeated = next((run for i, run in enumerate(runs) if run in runs[:i]), None)
     if repeated is not None:
         raise OptionError(f"expected each run once, got {repeated} twice", hint="name others")
     place = nullcontext() if out is None else writing(out, _SUFFIXES, overwrite=overwrite)
     with place as temporary:
         opened = {str(run): open_run(run, device) for run in runs}  # all, before the work starts
-        sources = {name: one.data(data, data_dir) for name, one in opened.items()}
+        part = split
+        if data is not None and not all(one.is_other_file(data) for one in opened.values()):
+            part = split or "test"  # rows that a run was trained on would flatter it
+        chosen = {n: one.rows(data, part, data_dir) for n, one in opened.items()}
         # whether they can be compared is known before anything is computed
-        if sources:
-            refuse_other_rows({n: fingerprint(d.split(split)) for n, d in sources.items()})
+        if chosen:
+            refuse_other_rows({n: fingerprint(rows.source) for n, rows in chosen.items()})
         evaluations, costs = {}, {}
         for name, one in opened.items():
             started = time.monotonic()
-            evaluations[name] = measure(one, sources[name], how)
+            rows = chosen[name]
+            how = Measurement(rows.split, samples, method, seed)
+            evaluations[name] = measure_source(one, rows.dataset.name, rows.source, how)
             costs[name] = _cost(one, time.monotonic() - started)
-        rows = compared(evaluations, costs)
+        table = compared(evaluations, costs)
         first = next(iter(evaluations.values()))
         names = list(dict.fromkeys(e.setting.data for e in evaluations.values()))
-        about = f"{first.n:,} data of the {split} split of {' = '.join(names)}"
+        split = first.setting.split
+        of_split = "" if split == "all" else f"the {split} split of "
+        about = f"{first.n:,} data of {of_split}{' = '.join(names)}"
         if out is not None and temporary is not None:
-            _write(temporary, rows, about)
+            _write(temporary, table, about)
     if json:
         found = {
             "data": first.setting.data,
@@ -93,12 +101,14 @@ def compare(
             "unit": "nats",
             "n": first.n,
             "rows": None if first.fingerprint is None else first.fingerprint.rows,
-            "runs": [row.to_dict() for row in rows],
+            "runs": [row.to_dict() for row in table],
         }
         print(json_module.dumps(found, indent=2, allow_nan=False))
         return
-    _print(rows)
+    _print(table)
     print(f"{about}; differences are means over pairs, ± one standard error", file=sys.stderr)
+    if data is not None:
+        next(iter(chosen.values())).tell()
     if out is not None:
         print(out)
 

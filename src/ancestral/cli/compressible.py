@@ -17,7 +17,7 @@ from ancestral.applications.compression.documents import (
 from ancestral.applications.compression.running import takes_running
 from ancestral.cli.opened import OpenedRun, first_rows
 from ancestral.core import DataError, IncompatibleChoices, OptionError
-from ancestral.data import Source
+from ancestral.data import DATASETS, Source
 from ancestral.data.loaders import check_file
 from ancestral.data.text_windows import TextWindows
 from ancestral.estimator.compressing import document_of_source
@@ -36,6 +36,8 @@ def document_of(
 ) -> tuple[Document, str]:
     """The data, and what they are in words.
 
+    A file is taken whole, unless it brings splits of its own, or one is asked for.
+
     Raises:
         DataError: they are not what the run's model knows.
         OptionError: a part was asked of a file that comes back whole.
@@ -51,10 +53,11 @@ def document_of(
             )
         check_file(path)
         return _of_file(opened, path, suffix), path.name
-    dataset = opened.data(data, data_dir)
+    is_whole = split is None and path.exists() and name not in DATASETS
+    dataset = opened.data_with_gaps(name, data_dir) if is_whole else opened.data(data, data_dir)
     part = split or ("test" if "test" in dataset.splits else next(iter(dataset.splits)))
     source = dataset.split(part)
-    what = f"{dataset.name}, {part}"
+    what = dataset.name if is_whole and len(dataset.splits) == 1 else f"{dataset.name}, {part}"
     source = source if num is None else first_rows(source, num)
     if opened.text.vocabulary is not None:
         return _of_text(source, opened), what
@@ -105,6 +108,8 @@ def _of_array(opened: OpenedRun, path: Path) -> Document:
             f"expected an array of numbers in {path}, got: {error}",
             hint="numpy.save(path, array) writes one",
         ) from None
+    if len(array.shape) == 0 or len(array) == 0:
+        raise DataError(f"expected rows in {path}, got an array of shape {list(array.shape)}")
     return opened.estimator.document(array, file=content)
 
 

@@ -28,6 +28,7 @@ def compress(
     batch_size: int | None = None,
     seed: int = 0,
     lossy: Flag = False,
+    verify: Flag = False,
     overwrite: Flag = False,
     data_dir: Path | None = None,
     device: str | None = None,
@@ -42,7 +43,8 @@ def compress(
         run: folder of the run; the same is needed to decompress.
         data: a name or a path. The run's own data if it is not given.
         out: file to write, which ends in .anc.
-        split: train, valid or test, of data that have splits; test if it is not given.
+        split: train, valid or test. If it is not given: all rows of a file, the test split of
+            data that bring splits of their own.
         num: rows from the start, of data that are no file that comes back whole; all if it is
             not given.
         batch_size: rows that are coded at once, or lanes that a text is cut into; more are
@@ -50,6 +52,8 @@ def compress(
         seed: of the bits that bits-back begins with.
         lossy: send only what latent variables say of each row: a far smaller file, from which
             reconstructions come back instead of the data.
+        verify: decompress it once more before the file is put in place, and compare; takes as
+            long again.
         overwrite: replace --out if it is there.
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one. What was compressed on one must be
@@ -58,12 +62,13 @@ def compress(
     """
     from ancestral.applications.compression import lossy_file
     from ancestral.cli.compressible import document_of
-    from ancestral.cli.lossy import lossy_report, lossy_table
+    from ancestral.cli.lossy import lossy_report, lossy_table, lossy_warning
     from ancestral.cli.opened import open_run
     from ancestral.cli.outputs import writing
     from ancestral.cli.progress import row_bar
 
     opened = open_run(run, device)
+    message, warning = None, ""
     with writing(out, [_SUFFIX], overwrite=overwrite) as temporary:
         document, what = document_of(opened, data, split, num, data_dir)
         coder = opened.estimator.coder(opened.text.vocabulary)
@@ -73,6 +78,7 @@ def compress(
                     coder, document, batch_size=batch_size, seed=seed, progress=progress
                 )
                 temporary.write_bytes(message.data)
+                warning = lossy_warning(message, document)
                 report = lossy_report(message, document, opened.config.recipe, what, out)
             else:
                 found = coder.compress(
@@ -80,6 +86,13 @@ def compress(
                 )
                 temporary.write_bytes(found.data)
                 report = _report(found, document, opened.config.recipe, what, out)
+        if verify:
+            back = document if message is None else message.restored
+            with row_bar("verifying", len(document.symbols)) as progress:
+                coder.verify(temporary.read_bytes(), back, progress=progress)
+            report["verified"] = True
+    if warning:
+        print(warning, file=sys.stderr)
     if document.remark:
         print(document.remark, file=sys.stderr)
     print(_as_json(report) if json else (lossy_table if lossy else _as_table)(report))
@@ -123,7 +136,7 @@ def decompress(
         coder = opened.estimator.coder(opened.text.vocabulary)
         with row_bar("decompressing", header["rows"]) as progress:
             found = coder.decompress(content, progress=progress)
-        if found.form == "array" and not (found.details["file"] and out.suffix == ".npy"):
+        if found.form == "array" and not (found.details["file"] and out.suffix.lower() == ".npy"):
             _save(temporary, restored_array(found.details, found.content))
         else:
             temporary.write_bytes(found.content)
@@ -181,9 +194,11 @@ def _report(
             "file": 8 * total / cells,
             "symbols": found.coded_bits / cells,
             "model": found.content_bits / cells,
+            "masses": found.mass_bits / cells,
         },
+        "missing": 0 if document.gaps is None else int((~document.gaps.seen).sum()),
         "model_kind": found.kind,
-        "overhead": found.coded_bits / found.content_bits - 1 if found.content_bits else None,
+        "overhead": found.coded_bits / found.mass_bits - 1 if found.mass_bits else None,
         "others": {
             name: {"bytes": size, "bits_per_cell": 8 * size / cells}
             for name, size in others.items()
@@ -202,8 +217,9 @@ def _as_table(report: dict[str, Any]) -> str:
     lines.append(
         ("  coded symbols", report["bytes"]["symbols"], report["bits_per_cell"]["symbols"])
     )
-    content = report["bits_per_cell"]["model"]
-    lines.append((f"  {model}", round(content * report["cells"] / 8), content))
+    for name, key in (("by its masses, in range", "masses"), (model, "model")):
+        bits = report["bits_per_cell"][key]
+        lines.append((f"  {name}", round(bits * report["cells"] / 8), bits))
     cells = max(report["cells"], 1)
     for name, key in (("side information", "side_information"), ("header", "header")):
         lines.append((f"  {name}", report["bytes"][key], 8 * report["bytes"][key] / cells))
@@ -213,9 +229,10 @@ def _as_table(report: dict[str, Any]) -> str:
     width = max(len(name) for name, _, _ in lines)
     head = f"{'':{width}}  {'bytes':>13}  {each:>13}"
     body = [f"{name:{width}}  {size:13,}  {bits:13.4f}" for name, size, bits in lines]
+    gaps = f", {report['missing']:,} cells missing" if report["missing"] else ""
     unit = "symbols" if report["running"] else "rows"
     speed = (
-        f"{report['rows']:,} {unit} of {report['data']} in {report['seconds']:.1f} s, "
+        f"{report['rows']:,} {unit} of {report['data']}{gaps} in {report['seconds']:.1f} s, "
         f"{report['rows_per_second']:,.0f} a second"
     )
     return "\n".join((head, *body, speed))

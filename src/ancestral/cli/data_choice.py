@@ -115,6 +115,12 @@ class DataChoice:
             choice = replace(choice, name=name, label=label, drop=())
         return choice if data_dir is None else replace(choice, data_dir=str(data_dir))
 
+    def names(self, typed: str) -> bool:
+        """Whether a name or a path that was typed is that of these data."""
+        if typed in DATASETS or self.name in DATASETS:
+            return typed == self.name
+        return os.path.abspath(os.path.expanduser(typed)) == os.path.abspath(self.name)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON, with absolute paths, so that it means the same in every folder."""
         found = asdict(self) | {"drop": list(self.drop)}

@@ -22,7 +22,7 @@ def evaluate(
     data: str | None = None,
     /,
     *,
-    split: str = "test",
+    split: Literal["train", "valid", "test"] | None = None,
     samples: int | None = None,
     method: Method = "auto",
     gaps: int = 0,
@@ -41,8 +41,10 @@ def evaluate(
 
     Args:
         run: folder of the run.
-        data: a name or a path; the run's own data if it is not given.
-        split: train, valid or test.
+        data: a name or a path; the run's own data if it is not given. All rows of a file, unless
+            it is the one that the run was trained on; of that, of the run's own data, and of data
+            that come in splits, the test split.
+        split: train, valid or test; a tenth of a file that brings no splits is its test split.
         samples: importance samples for each datum, where log p is not exact; 1,000 if not given.
         method: auto is exact where the model is, importance sampling elsewhere. psis smooths the
             weights of importance sampling. ais is annealed importance sampling: slow, and tight
@@ -62,8 +64,10 @@ def evaluate(
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one.
     """
+    from dataclasses import replace
+
     from ancestral.cli.annealing import ANNEALED, AnnealingOptions
-    from ancestral.cli.measuring import Measurement, check_gaps, measure
+    from ancestral.cli.measuring import Measurement, check_gaps, measure_source
     from ancestral.cli.opened import open_run
     from ancestral.core import OptionError, Precision
     from ancestral.evaluation import GapsOptions
@@ -77,12 +81,16 @@ def evaluate(
         )
     number = 1000 if samples is None else samples
     how = Measurement(
-        split, number, method, seed, Precision(precision), gaps_options, annealing, rows
+        split or "test", number, method, seed, Precision(precision), gaps_options, annealing, rows
     )
     opened = open_run(run, device)
     if gaps_options is not None:
         check_gaps(opened, method)
-    found = measure(opened, opened.data(data, data_dir), how)
+    chosen = opened.rows(data, split, data_dir, own_split=True)
+    how = replace(how, split=chosen.split)
+    found = measure_source(opened, chosen.dataset.name, chosen.source, how)
+    if data is not None:
+        chosen.tell()
     if json:
         _print_json(found.to_dict())
     else:
@@ -112,7 +120,8 @@ def print_evaluation(found: Evaluation) -> None:
 
     setting = found.setting
     number = counted(found.n, "datum", "data")
-    print(f"{setting.recipe} on {setting.data}, {setting.split} split, {number}")
+    part = "all rows" if setting.split == "all" else f"{setting.split} split"
+    print(f"{setting.recipe} on {setting.data}, {part}, {number}")
     lines: list[tuple[str, str]] = []
     if found.log_prob is not None:
         number = found.log_prob

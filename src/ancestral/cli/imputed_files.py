@@ -13,7 +13,7 @@ from ancestral.cli.contents import Content, array_of, cells_of, save_arrays
 from ancestral.cli.imputed_rows import ChosenRows
 from ancestral.cli.imputed_table import CellFormat, TextTable, columns_of, read_table
 from ancestral.core import Column
-from ancestral.data import Source
+from ancestral.data import Source, as_given
 
 __all__ = ["Filled", "draws_formats", "filled_formats"]
 
@@ -42,13 +42,13 @@ class Filled:
     @property
     def data(self) -> np.ndarray:
         """[rows, *shape], NaN where a cell is missing."""
-        return array_of(self.source)
+        return array_of(as_given(self.source))
 
     @property
     def truth(self) -> np.ndarray | None:
         """[rows, *shape] before cells were hidden; None if none were."""
         if self.source.spec.missing and self.chosen.source is not self.source:
-            return array_of(self.chosen.source)[: len(self.source)]
+            return array_of(as_given(self.chosen.source))[: len(self.source)]
         return None
 
 
@@ -112,7 +112,7 @@ def _table(filled: Filled) -> tuple[TextTable, list[tuple[int, CellFormat]]]:
     """The table that the rows came from, or one made of them, and how its cells are written."""
     data, spec = filled.data, filled.source.spec
     columns = columns_of(spec)
-    original = array_of(filled.chosen.source)
+    original = array_of(as_given(filled.chosen.source))
     if filled.chosen.table is None:
         table = _made(columns, data)
     else:

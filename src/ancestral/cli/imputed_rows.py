@@ -46,7 +46,7 @@ def chosen_rows(
         return ChosenRows(_picture(opened, Path(data)), f"the picture {data}")
     # gaps are wherever they are: the run's own file is read whole, as any other file
     name = opened.config.data.get("name") if data is None and split is None else data
-    dataset = opened.data_with_gaps(name, data_dir)
+    dataset = opened.data_with_gaps(name, data_dir, split=split)
     if split is None and len(dataset.splits) == 1:
         source = next(iter(dataset.splits.values()))
         path = None if name is None else Path(name).expanduser()

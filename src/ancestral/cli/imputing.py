@@ -42,6 +42,7 @@ def impute(
     num_particles: int = 256,
     num_sweeps: int | None = None,
     seed: int = 0,
+    json: Flag = False,
     overwrite: Flag = False,
     data_dir: Path | None = None,
     device: str | None = None,
@@ -73,7 +74,10 @@ def impute(
         num: rows from the start; all, or 10 in a picture, if it is not given.
         num_particles: of each row at least, where the model needs sequential Monte Carlo.
         num_sweeps: of each Markov chain, where there are any; more are slower and surer.
-        seed: of the draws, and of what is hidden.
+        seed: of the draws, and of what is hidden. A row's draws are its own: a function of the
+            seed and of what is in the row, whatever rows come along.
+        json: print one JSON object: of each row how it was done, log p of its known cells and
+            how many independent draws its own are worth; warnings, and the files written.
         overwrite: replace --out and --out-draws if they are there.
         data_dir: folder of data sets.
         device: cpu or cuda; cuda if there is one.
@@ -112,6 +116,9 @@ def impute(
         formats[suffix](temporary, filled)
         if out_draws is not None and temporary_draws is not None:
             of_draws[out_draws.suffix.lower()](temporary_draws, filled)
+    if json:
+        _print_json(filled, out, out_draws)
+        return
     _tell(filled)
     print(out)
     if out_draws is not None:
@@ -196,6 +203,49 @@ def _check_gaps(source: Source) -> None:
             "expected rows with missing cells, got complete ones",
             hint="leave cells empty, or try --hide 0.3",
         )
+
+
+def _print_json(filled: Filled, out: Path, out_draws: Path | None) -> None:
+    import json
+    import math
+
+    found = filled.found
+    estimate, error = found.log_evidence, found.log_evidence.std_error
+    values = estimate.value.tolist()
+    errors = [0.0] * len(values) if error is None else error.tolist()
+
+    def finite(number: float) -> float | None:
+        return number if math.isfinite(number) else None
+
+    missing = (~found.observed).flatten(1).sum(1).tolist()
+    rows = [
+        {
+            "row": number,
+            "missing": count,
+            "method": method,
+            "log_prob_known": finite(value),
+            "std_error": finite(error),
+            "ess": finite(ess),
+        }
+        for number, (count, method, value, error, ess) in enumerate(
+            zip(missing, found.methods, values, errors, found.ess.tolist(), strict=True)
+        )
+    ]
+    content = {
+        "data": filled.chosen.text,
+        "n": len(filled.source),
+        "of": len(filled.chosen.source),
+        "method": found.method,
+        "log_prob_known": {
+            "value": finite(estimate.mean),
+            "kind": str(estimate.kind),
+            "unit": "nats",
+        },
+        "warnings": list(found.warnings),
+        "rows": rows,
+        "files": [str(path) for path in (out, out_draws) if path is not None],
+    }
+    print(json.dumps(content, indent=2, allow_nan=False))
 
 
 def _tell(filled: Filled) -> None:

@@ -25,7 +25,7 @@ def interpolate(
     /,
     *,
     out: Path,
-    split: str = "test",
+    split: Literal["train", "valid", "test"] | None = None,
     num: int = 6,
     steps: int = 9,
     path: Literal["linear", "spherical"] = "linear",
@@ -40,10 +40,11 @@ def interpolate(
 
     Args:
         run: folder of the run, of a model with latent variables.
-        data: a name or a path; the run's own data if it is not given.
+        data: a name or a path; the run's own data if it is not given. All rows of a file, in its
+            order; of the run's own data, and of data that come in splits, the test split.
         out: file to write: .png for images, .csv for tables (with columns pair, step and t), .txt
             for text, .npz or .npy.
-        split: train, valid or test.
+        split: train, valid or test; a tenth of a file that brings no splits is its test split.
         num: of pairs.
         steps: points on each path, both ends included.
         path: linear goes straight from code to code; spherical turns by equal angles, and keeps
@@ -59,11 +60,17 @@ def interpolate(
     from ancestral.cli.outputs import writing
     from ancestral.cli.strips import Strips
     from ancestral.core import OptionError
+    from ancestral.data import as_given
 
+    if num < 1 or steps < 2:
+        raise OptionError(
+            f"expected --num of at least 1 and --steps of at least 2, got {num} and {steps}"
+        )
     opened = open_run(run, device)
     content = Content(opened.config.spec, opened.text)
     with writing(out, Strips.suffixes(content), overwrite=overwrite) as temporary:
-        source = first_rows(opened.data(data, data_dir).split(split), 2 * num)
+        rows = opened.rows(data, split, data_dir)
+        source = first_rows(rows.source, 2 * num)
         if len(source) < 2 * num:
             raise OptionError(
                 f"expected {2 * num} rows for {num} pairs, got {len(source)}",
@@ -78,10 +85,12 @@ def interpolate(
             np.linspace(0, 1, steps),
             "t",
             "pair",
-            array_of(start),
-            array_of(end),
+            array_of(as_given(start)),
+            array_of(as_given(end)),
             {"interpolations": decoded, "codes": codes},
         ).write(temporary)
+    if data is not None:
+        rows.tell(2 * num)
     print(out)
 
 
@@ -93,7 +102,7 @@ def arithmetic(
     out: Path,
     add: str,
     subtract: str | None = None,
-    split: str = "test",
+    split: Literal["train", "valid", "test"] | None = None,
     num: int = 6,
     steps: int = 5,
     strength: float = 2.0,
@@ -104,13 +113,14 @@ def arithmetic(
 ) -> None:
     """Rows with more or less of an attribute: its vector in the space of codes, added to theirs.
 
-    The vector is the mean code of training rows with the attribute less that of rows without it.
-    Rows are decoded from their codes with the vector added from -strength to strength times; 0 is
-    the reconstruction.
+    The vector is the mean code of training rows, or of all rows of a file, with the attribute
+    less that of rows without it. Rows are decoded from their codes with the vector added from
+    -strength to strength times; 0 is the reconstruction.
 
     Args:
         run: folder of the run, of a model with latent variables.
-        data: a name or a path; the run's own data if it is not given.
+        data: a name or a path; the run's own data if it is not given. All rows of a file, in its
+            order; of the run's own data, and of data that come in splits, the test split.
         out: file to write: .png for images, .csv for tables (with columns row, step, strength),
             .txt for text, .npz or .npy.
         add: the attribute, such as label=3, or of a table's column colour=red or 'height>170'.
@@ -133,6 +143,7 @@ def arithmetic(
     from ancestral.cli.outputs import writing
     from ancestral.cli.strips import Strips
     from ancestral.core import OptionError
+    from ancestral.data import as_given
 
     if steps < 2 or num < 1 or not 0 < strength < float("inf"):
         raise OptionError(
@@ -144,16 +155,17 @@ def arithmetic(
     opened = open_run(run, device)
     content = Content(opened.config.spec, opened.text)
     with writing(out, Strips.suffixes(content), overwrite=overwrite) as temporary:
-        dataset = opened.data(data, data_dir, label=label)
-        known = random_rows(dataset.splits.get("train", dataset.split(split)), _ROWS)
+        rows = opened.rows(data, split, data_dir, label=label)
+        dataset, kind = rows.dataset, "rows" if rows.split == "all" else "training rows"
+        known = random_rows(dataset.splits.get("train", rows.source), _ROWS)
         has, lacks = _masks(known, dataset, wanted, other)
         compared = f"without {wanted}" if other is None else f"with {other}"
-        _refuse_none(has, f"training rows with {wanted}")
-        _refuse_none(lacks, f"training rows {compared}")
+        _refuse_none(has, f"{kind} with {wanted}")
+        _refuse_none(lacks, f"{kind} {compared}")
         vector = opened.estimator.attribute_vector(known, has, lacks)
-        source = dataset.split(split)
+        source = rows.source
         _, changed = _masks(source, dataset, wanted, other)
-        _refuse_none(changed, f"rows {compared} in the {split} split")
+        _refuse_none(changed, f"rows {compared} among {rows.in_words}")
         source = source.subset(np.flatnonzero(changed)[:num])
         strengths = np.linspace(-strength, strength, steps)
         decoded = opened.estimator.shift(source, vector, strengths.tolist())
@@ -163,7 +175,7 @@ def arithmetic(
             strengths,
             "strength",
             "row",
-            array_of(source),
+            array_of(as_given(source)),
             arrays={"decoded": decoded, "vector": vector},
         ).write(temporary)
     print(
@@ -171,6 +183,8 @@ def arithmetic(
         f"{'others' if other is None else f'with {other}'}",
         file=sys.stderr,
     )
+    if data is not None:
+        rows.tell(len(source))
     print(out)
 
 

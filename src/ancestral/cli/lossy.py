@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ancestral.applications.compression import Document, LossyFile
 
-__all__ = ["LOSSY", "lossy_report", "lossy_table"]
+__all__ = ["LOSSY", "lossy_report", "lossy_table", "lossy_warning"]
 
 LOSSY = "the file is lossy: these are the model's reconstructions, not the data themselves"
 
@@ -48,6 +48,24 @@ def lossy_report(
         "seconds": found.seconds,
         "rows_per_second": found.num_rows / max(found.seconds, 1e-9),
     }
+
+
+def lossy_warning(found: LossyFile, document: Document) -> str:
+    """Where it would be as well to keep everything; "" where it would not.
+
+    Without loss rows take about KL and distortion together.
+    """
+    plain = len(document.content if document.rival is None else document.rival)
+    # without loss there would be about the same header, and the same side information
+    lossless = found.lossless_nats / math.log(2) / 8 + len(found.data) - found.message_bits / 8
+    others = {"the rows as they are take": plain, "a file without loss would take": lossless}
+    other, size = min(others.items(), key=lambda pair: pair[1])
+    if len(found.data) <= size:
+        return ""
+    return (
+        f"warning: the lossy file takes {len(found.data):,} bytes, and {other} {size:,.0f}: "
+        "better leave out --lossy"
+    )
 
 
 def lossy_table(report: dict[str, Any]) -> str:

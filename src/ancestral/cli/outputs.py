@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from ancestral.core import OptionError
 
@@ -35,10 +38,30 @@ def writing(path: Path, suffixes: Sequence[str], *, overwrite: bool) -> Iterator
             hint="choose another --out",
         ) from None
     try:
-        yield temporary
+        with _ending_in_order():
+            yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Inside, SIGTERM ends the process as an exception does, so that nothing is left behind."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # whoever set a handler of their own knows why
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)  # as a shell says of a process that a signal ended
 
 
 def _check(path: Path, suffixes: Sequence[str], overwrite: bool) -> None:  # noqa: FBT001

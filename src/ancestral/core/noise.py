@@ -8,10 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from ancestral.core.hashing import mixed64, wrapped
 from ancestral.core.row_noise import NoiseOfRows
+from ancestral.core.seeding import derived_seed
 
 __all__ = [
     "exponential_noise",
+    "noise_for",
+    "noise_of",
+    "noise_of_copies",
     "normal_noise",
     "own_noise",
     "samples_from",
@@ -20,6 +25,7 @@ __all__ = [
 ]
 
 # plain globals, as the generators of torch are, and as compiled code can read them
+_PURPOSES, _COPIES = 0x9A4, 0xC09  # streams of seeds
 _shared_axis: int | None = None
 _rows: NoiseOfRows | None = None
 
@@ -71,6 +77,79 @@ def own_noise(keys: Tensor) -> Iterator[None]:
         yield
     finally:
         _shared_axis, _rows = before
+
+
+@contextmanager
+def noise_for(purpose: int, rows: Tensor | None = None) -> Iterator[None]:
+    """Inside `own_noise`, noise for another purpose, which is independent of all other.
+
+    What is drawn for one purpose then does not depend on how much was drawn before, and is the
+    same each time. Purposes within purposes are others again. Without `own_noise` this does
+    nothing.
+
+    Args:
+        purpose: a number for it.
+        rows: of the batch that are drawn for, by number or as bool; None for all.
+
+    Example:
+        >>> with own_noise(torch.tensor([5, 6, 7])):
+        ...     with noise_for(1):
+        ...         all_ = normal_noise((4, 3, 2), torch.empty(()))
+        ...     with noise_for(1, torch.tensor([2])):
+        ...         last = normal_noise((4, 1, 2), torch.empty(()))
+        >>> bool((all_[:, 2:] == last).all())
+        True
+    """
+    if _rows is None:
+        yield
+        return
+    keys = _rows.keys if rows is None else _rows.keys[rows]
+    with own_noise(mixed64(keys + wrapped(derived_seed(_PURPOSES, purpose)))):
+        yield
+
+
+@contextmanager
+def noise_of(rows: Tensor) -> Iterator[None]:
+    """Inside `own_noise`, say that batches hold some of the rows only.
+
+    Args:
+        rows: which, by number.
+    """
+    if _rows is None:
+        yield
+        return
+    with own_noise(_rows.keys[rows]):
+        yield
+
+
+@contextmanager
+def noise_of_copies(first: int, num_copies: int) -> Iterator[None]:
+    """Inside `own_noise`, say that batches hold the rows several times, copy after copy.
+
+    Copies have noise of their own, by their number: the same each time, unless `noise_for` tells
+    the times apart. Without `own_noise` this does nothing.
+
+    Args:
+        first: number of the first copy.
+        num_copies: from there on.
+
+    Example:
+        >>> with own_noise(torch.tensor([5, 6])):
+        ...     with noise_of_copies(0, 3):
+        ...         whole = normal_noise((1, 6, 2), torch.empty(()))
+        ...     with noise_of_copies(2, 1):
+        ...         last = normal_noise((1, 2, 2), torch.empty(()))
+        >>> bool((whole[:, 4:] == last).all())
+        True
+    """
+    if _rows is None:
+        yield
+        return
+    keys = _rows.keys
+    numbers = torch.arange(first, first + num_copies, device=keys.device)
+    copies = mixed64(numbers + wrapped(derived_seed(_COPIES)))
+    with own_noise(mixed64(keys + copies.unsqueeze(1)).flatten()):
+        yield
 
 
 @contextmanager

@@ -63,9 +63,13 @@ class NoiseOfRows:
 
     Args:
         keys: [rows] int64.
+
+    Attributes:
+        keys: as they were given.
     """
 
     def __init__(self, keys: Tensor) -> None:
+        self.keys = keys
         self._keys = low32(keys)
         self._first, self._num_samples = 0, 0
         self._stream, self._asked = 0, 0

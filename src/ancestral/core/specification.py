@@ -66,6 +66,8 @@ class Specification:
             on, such as its classes, one number for each; () if there are none.
         end_code: of sequences that end: the code of the end symbol, which also fills the cells
             after it; None for data of one length.
+        integers: what the data were before noise made real numbers of integers; None for data
+            that are as given.
 
     Example:
         >>> Specification(Kind.BINARY, (28, 28)).num_dims
@@ -81,6 +83,7 @@ class Specification:
     binarization: str = ""
     context: tuple[str, ...] = ()
     end_code: int | None = None
+    integers: Specification | None = None
 
     def __post_init__(self) -> None:
         if self.kind is None and self.columns is None:
@@ -136,6 +139,7 @@ class Specification:
             "binarization": self.binarization,
             "context": list(self.context),
             "end_code": self.end_code,
+            "integers": None if self.integers is None else self.integers.to_dict(),
         }
 
     @staticmethod
@@ -147,7 +151,7 @@ class Specification:
             >>> Specification.from_dict(spec.to_dict()) == spec
             True
         """
-        columns = d["columns"]
+        columns, integers = d["columns"], d.get("integers")
         return Specification(
             kind=None if d["kind"] is None else Kind(d["kind"]),
             shape=tuple(d["shape"]),
@@ -168,6 +172,7 @@ class Specification:
             binarization=d["binarization"],
             context=tuple(d.get("context", ())),
             end_code=d.get("end_code"),
+            integers=None if integers is None else Specification.from_dict(integers),
         )
 
 

@@ -9,7 +9,14 @@ from ancestral.data.binarization import (
 )
 from ancestral.data.conditioned import Conditioned, given_labels
 from ancestral.data.dataset import Dataset
-from ancestral.data.dequantization import Dequantized
+from ancestral.data.dequantization import (
+    Dequantized,
+    as_given,
+    floored,
+    is_dequantized,
+    within_cell,
+    without_noise,
+)
 from ancestral.data.download import Download, download
 from ancestral.data.inference import infer_specification
 from ancestral.data.load import load_dataset
@@ -50,16 +57,21 @@ __all__ = [
     "TensorSource",
     "TextWindows",
     "Vocabulary",
+    "as_given",
     "as_source",
     "download",
     "encode_table",
+    "floored",
     "get_dataset",
     "given_labels",
     "infer_specification",
     "infer_table",
+    "is_dequantized",
     "load_dataset",
     "load_folds",
     "mu_law",
     "mu_law_inverse",
     "statically_binarized",
+    "within_cell",
+    "without_noise",
 ]

@@ -43,6 +43,15 @@ class Accompanied(ABC):
         """The same kind of source of other rows."""
 
     @property
+    def source(self) -> Source:
+        """The rows by themselves."""
+        return self._source
+
+    def of(self, source: Source) -> Self:
+        """The same with other rows, as many; what comes along stays."""
+        return self._of(source, self._values)
+
+    @property
     def labels(self) -> np.ndarray | None:
         """[rows] class codes."""
         return self._source.labels

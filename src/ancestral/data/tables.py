@@ -138,15 +138,16 @@ def _infer_text(series: pd.Series, name: str, asked: Kind | None) -> tuple[Colum
     if asked not in (None, Kind.CATEGORICAL):
         raise DataError(
             f"expected numbers in column {name!r}, which is to be {asked}, "
-            f"got text such as {series.dropna().iloc[0]!r}",
-            hint=f"--drop {name} or --label {name}, or take it as categorical",
+            f"got text such as {_first_word(series)[1]!r}",
+            hint=f"--drop {name} or --label {name}, or take it as categorical; cells that are "
+            "missing are empty, NA or ?",
         )
     import pandas as pd
 
     if isinstance(series.dtype, pd.CategoricalDtype):
-        categories = tuple(str(c) for c in series.cat.categories)
+        categories = tuple(dict.fromkeys(str(c).strip() for c in series.cat.categories))
     else:
-        categories = tuple(sorted({str(v) for v in series.dropna().unique()}))
+        categories = tuple(sorted({str(v).strip() for v in series.dropna().unique()}))
     if len(categories) == 1:
         return None, f"always {categories[0]!r}"
     num_rows = series.notna().sum()
@@ -163,25 +164,31 @@ def _infer_text(series: pd.Series, name: str, asked: Kind | None) -> tuple[Colum
 
 def _codes(series: pd.Series, column: Column) -> np.ndarray:
     assert column.categories is not None
-    position = {category: code for code, category in enumerate(column.categories)}
+    # blanks around a word are no part of it; names that were told apart by them still are
+    position = {category.strip(): code for code, category in enumerate(column.categories)}
+    position |= {category: code for code, category in enumerate(column.categories)}
     missing = series.isna()
     text = series.astype(object).where(~missing, None).map(str, na_action="ignore")
-    codes = text.map(position)
+    codes = text.map(lambda t: position.get(t, position.get(t.strip())), na_action="ignore")
+    codes = codes.astype(np.float64)
     unknown = codes.isna() & ~missing
     if unknown.any():
         stranger = text.to_numpy()[unknown.to_numpy()][0]
         raise DataError(
             f"expected a known category in column {column.name!r}, got {stranger!r}",
-            hint="known are: " + ", ".join(column.categories[:10]),
+            hint="known are: "
+            + ", ".join(column.categories[:10])
+            + "; cells that are missing are empty, NA or ?",
         )
     return codes.to_numpy(dtype=np.float64)
 
 
 def _numbers(series: pd.Series, name: str) -> np.ndarray:
     if _is_text(series):
+        place, text = _first_word(series)
         raise DataError(
-            f"expected numbers in column {name!r}, got {series.dropna().iloc[0]!r}",
-            hint=f"--drop {name} or --label {name}",
+            f"expected numbers in column {name!r}, got {text!r} in row {place}, counted from 0",
+            hint="write numbers with a point; leave missing cells empty, or write NA or ? there",
         )
     if series.dtype.kind in "mMc":
         raise DataError(
@@ -189,6 +196,17 @@ def _numbers(series: pd.Series, name: str) -> np.ndarray:
             hint=f"--drop {name}, or convert it to a number",
         )
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _first_word(series: pd.Series) -> tuple[int, object]:
+    """The first cell that is no number, and its row; the first one of all where each is one."""
+    import pandas as pd
+
+    numbers = np.asarray(pd.to_numeric(series.astype(object), errors="coerce"), dtype=np.float64)
+    is_there = ~np.asarray(series.isna(), dtype=bool)
+    is_word = np.isnan(numbers) & is_there
+    place = int((is_word if is_word.any() else is_there).argmax())
+    return place, series.iloc[place]
 
 
 def _is_text(series: pd.Series) -> bool:

@@ -10,6 +10,7 @@ from torch.distributions import Distribution, constraints
 
 from ancestral.core.noise import normal_noise, uniform_noise
 from ancestral.distributions.gaussian import LOG_2PI
+from ancestral.distributions.normal import normal_cdf
 
 __all__ = ["NormalMixture"]
 
@@ -118,9 +119,9 @@ class NormalMixture(Distribution):
         given = log_given.exp()
         z = (value.unsqueeze(-2) - self.loc) * (-self.log_scale).exp()
         # the smaller tail has all its digits; weights sum to 1, so that Phi - 1 will do for Phi
-        below = torch.special.ndtr(z)
+        below = normal_cdf(z)
         upper = (given * below).detach().sum(-2, keepdim=True) > 0.5
-        tail = torch.where(upper, -torch.special.ndtr(-z), below)
+        tail = torch.where(upper, -normal_cdf(-z), below)
         log_density = (log_given + log_normals).logsumexp(-2).detach()
         scale = (-log_density).exp()
         cdf = (given * tail).sum(-2) * scale

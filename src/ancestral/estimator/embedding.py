@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ancestral.applications.arithmetic import attribute_vector, shifted
-from ancestral.applications.embedding import Layers, codes_of, decoder_of
+from ancestral.applications.embedding import Decodes, Layers, codes_of, decoder_of
 from ancestral.applications.interpolation import CodePath, path_between
-from ancestral.core import Batch, OptionError
+from ancestral.core import Batch, DataError, OptionError, ShapeError, Specification, seeded
 from ancestral.core.registry import nearest
-from ancestral.data import Source
+from ancestral.data import Source, as_given, is_dequantized, without_noise
 from ancestral.inference.posteriors import Posterior
+from ancestral.models import LatentVariableModel
 
 __all__ = ["Embedding"]
 
@@ -27,6 +29,7 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 class Embedding:
     """The part of `DensityEstimator` that encodes and decodes."""
 
+    spec_: Specification
     model_: nn.Module
     posterior_: Posterior | None
 
@@ -63,16 +66,36 @@ class Embedding:
     def decode(self, codes: Any) -> np.ndarray:
         """E[x | z], or the likeliest code where codes have no order: [..., *shape].
 
+        Of integers that were dequantised, x is the integers, whose mean is that of x + u less
+        that of u, and stays within their range.
+
         Args:
             codes: [..., latent], all layers of them.
+
+        Raises:
+            ShapeError: they are not of the model's latent size.
+            DataError: one is not a finite number.
         """
         self._require_fitted()
         model = decoder_of(self.model_)
         weight = next(self.model_.parameters())
         z = torch.as_tensor(np.asarray(codes)).to(weight)
+        size = _code_size(model, weight.new_zeros(1, *self.spec_.shape))
+        if z.ndim == 0 or z.shape[-1] != size:
+            raise ShapeError(
+                f"expected codes of shape [..., {size}], got {list(z.shape)}",
+                hint="`encode` gives codes of this model",
+            )
+        if not bool(z.isfinite().all()):
+            raise DataError(
+                "expected codes of finite numbers, got NaN or infinity",
+                hint="`impute` fills in rows; codes have no missing numbers",
+            )
         with torch.no_grad():
             parts = [model.reconstruct(part) for part in z.reshape(-1, z.shape[-1]).split(_ROWS)]
         found = torch.cat(parts)
+        if is_dequantized(self.spec_):
+            found = without_noise(found, self.spec_)
         return found.reshape(*z.shape[:-1], *found.shape[1:]).cpu().numpy()
 
     def reconstruct(self, X: Any) -> np.ndarray:
@@ -135,8 +158,34 @@ class Embedding:
         return self.decode(moved)
 
     def _codes(self, X: Any, layers: Layers = Layers.ALL) -> Iterator[Tensor]:
-        batches: Iterator[Batch] = self._source(X).ordered(_ROWS)
+        source = self._source(X)
+        batches: Iterator[Batch] = as_given(source).ordered(_ROWS)
+        if is_dequantized(self.spec_):
+            batches = (_centred(batch) for batch in batches)
         return (codes_of(self.model_, self.posterior_, batch, layers) for batch in batches)
+
+
+def _code_size(model: Decodes, row: Tensor) -> int:
+    """Numbers of a code.
+
+    Args:
+        model: that has codes.
+        row: [1, *shape], any.
+    """
+    with seeded(0), torch.no_grad():
+        if isinstance(model, LatentVariableModel):
+            return model.sample_latents(1).shape[-1]
+        return model.encode(Batch(row)).shape[-1]
+
+
+def _centred(batch: Batch) -> Batch:
+    """Integers in the middle of the cells that noise would put them into.
+
+    So their codes are functions of the rows, as those of other data are. Numbers that have their
+    noise already stay as they are.
+    """
+    x = torch.where(batch.x == batch.x.floor(), batch.x + 0.5, batch.x)
+    return replace(batch, x=x if batch.observed is None else x * batch.observed)
 
 
 def _member(choices: type[_Choice], name: str, what: str) -> _Choice:

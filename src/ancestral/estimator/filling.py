@@ -12,15 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from ancestral.applications import Imputation, LatentImputing, ParticleFilter, imputed
-from ancestral.core import DataError, ShapeError, Specification, derived_seed
+from ancestral.applications.imputing_checks import remoteness, undefined_rows
+from ancestral.core import Batch, DataError, ShapeError, Specification, derived_seed
 from ancestral.core.estimate import weakest
-from ancestral.data import Source
+from ancestral.core.hashing import mixed64
+from ancestral.core.noise import own_noise, uniform_noise
+from ancestral.core.row_noise import RowKeys
+from ancestral.data import Source, as_given, is_dequantized, within_cell
 from ancestral.inference.posteriors import Posterior
 
 __all__ = ["Filler", "completed_rows", "with_gaps"]
 
 _ROWS = 500  # that are looked at together
 _FILLING = 14  # stream of derived seeds
+_REMOTE = 15.0  # standard deviations beyond which even heavy tails do not reach
+_DEQUANTIZING = 0xDE9  # told apart from the noise of draws
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Filler:
         seed: of the draws.
         particles: settings of sequential Monte Carlo.
         method: of latent-variable models.
+        spec: of the model's data; None: that of the rows.
     """
 
     model: nn.Module
@@ -42,24 +49,104 @@ class Filler:
     seed: int = 0
     particles: ParticleFilter | None = None
     method: LatentImputing | str = "auto"
+    spec: Specification | None = None
 
     def __call__(self, source: Source) -> Iterator[Imputation]:
         """Consecutive rows at a time, so that memory is bounded."""
-        for number, batch in enumerate(source.ordered(_ROWS)):
+        row_keys = RowKeys(derived_seed(self.seed, _FILLING))
+        dequantized = source.log_prob_kind != "exact" or self._lacks_noise(source)
+        spec = self.spec if self.spec is not None and self.spec.integers else source.spec
+        first_row = 0
+        for given in as_given(source).ordered(_ROWS):
+            keys = row_keys.of(given)
             # new rows, whatever their numbers: posteriors that know training rows by them do not
+            batch = (_with_noise(given, keys) if dequantized else given).with_index(None)
+            self._refuse_undefined(batch, first_row)
             parts = imputed(
                 self.model,
-                batch.with_index(None),
+                batch,
                 self.num_samples,
                 posterior=self.posterior,
-                seed=derived_seed(self.seed, _FILLING, number),
+                seed=derived_seed(self.seed, _FILLING),
                 particles=self.particles,
                 method=self.method,
+                keys=keys,
             )
+            first = 0
             for part in parts:
                 estimate = part.log_evidence
-                kind = weakest(estimate.kind, source.log_prob_kind)
-                yield replace(part, log_evidence=replace(estimate, kind=kind))
+                kind = weakest(estimate.kind, "lower_bound" if dequantized else "exact")
+                part = replace(part, log_evidence=replace(estimate, kind=kind))
+                if dequantized:
+                    rows = given.x[first : first + len(part)]
+                    part = part.as_integers(rows, spec)
+                if first == 0:
+                    told = (*self._remote(batch, first_row), *part.warnings)
+                    part = replace(part, warnings=told)
+                first += len(part)
+                yield part
+            first_row += len(given)
+
+    def _refuse_undefined(self, batch: Batch, first_row: int) -> None:
+        """Refuse rows of which the model's networks make no finite numbers.
+
+        Raises:
+            DataError: it names the row, and the known cell furthest from the training rows.
+        """
+        undefined = undefined_rows(self.model, self.posterior, batch)
+        if not bool(undefined.any()):
+            return
+        number = int(undefined.nonzero()[0])
+        far = self._remoteness(batch)[number].flatten()
+        seen = batch.x[number].flatten().abs()
+        cell = int((far if float(far.max()) > 0 else seen).argmax())
+        raise DataError(
+            f"expected numbers such as the model was trained on, got "
+            f"{float(batch.x[number].flatten()[cell]):g} in {self._named(cell, batch)} of row "
+            f"{first_row + number}, of which its networks make no finite number",
+            hint="is the unit another, or is it a code for a missing value? leave the cell empty "
+            "then (rows count from 0)",
+        )
+
+    def _remote(self, batch: Batch, first_row: int) -> tuple[str, ...]:
+        """A warning of known cells that no training row can have come near to."""
+        far = self._remoteness(batch)
+        rows = (far.flatten(1) > _REMOTE).any(1)
+        if not bool(rows.any()):
+            return ()
+        number, cell = divmod(int(far.flatten().argmax()), far[0].numel())
+        are = "row has" if int(rows.sum()) == 1 else "rows have"
+        return (
+            f"{int(rows.sum()):,} {are} known cells far outside of what the model was trained on, "
+            f"such as {float(batch.x[number].flatten()[cell]):g} in {self._named(cell, batch)} of "
+            f"row {first_row + number}, counted from 0 ({float(far.max()):.0f} standard "
+            "deviations): their completions are guesses; is the unit another?",
+        )
+
+    def _remoteness(self, batch: Batch) -> Tensor:
+        far = remoteness(self.model, self.posterior, batch)
+        return torch.where(far.isnan(), torch.inf, far)
+
+    def _named(self, cell: int, batch: Batch) -> str:
+        columns = None if self.spec is None else self.spec.columns
+        if columns is not None:
+            return f"column {columns[cell].name!r}"
+        place = np.unravel_index(cell, batch.x.shape[1:])
+        return f"cell {', '.join(str(int(i)) for i in place)}"
+
+    def _lacks_noise(self, source: Source) -> bool:
+        """Whether rows are integers, for a model of integers with noise; it is added here."""
+        if self.spec is None or not is_dequantized(self.spec):
+            return False
+        return all(bool((b.x == b.x.floor()).all()) for b in source.ordered(_ROWS))
+
+
+def _with_noise(given: Batch, keys: Tensor) -> Batch:
+    """Integers with the noise of dequantisation, that of a row whatever its place is."""
+    with own_noise(mixed64(keys + _DEQUANTIZING)):
+        noise = uniform_noise((1, *given.x.shape), given.x).squeeze(0)
+    x = within_cell(given.x, noise)
+    return replace(given, x=x if given.observed is None else x * given.observed)
 
 
 def with_gaps(X: Any, observed: Any) -> Any:

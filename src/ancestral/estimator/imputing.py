@@ -97,5 +97,7 @@ class Imputing:
         self._require_fitted()
         spec = replace(self.spec_, missing=True)  # whether or not training saw gaps
         source = self._given(as_source(X, spec), context)
-        filler = Filler(self.model_, self.posterior_, num_samples, seed, particles, method)
+        filler = Filler(
+            self.model_, self.posterior_, num_samples, seed, particles, method, self.spec_
+        )
         return filler(source)

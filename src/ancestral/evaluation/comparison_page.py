@@ -105,7 +105,9 @@ def comparison_page(rows: Sequence[ComparisonRow], title: str, about: str) -> st
 def _value(value: float | None, std_error: float | None) -> str:
     if value is None:
         return "none"
-    return f"{value:.2f}" + ("" if std_error is None else f" ± {std_error:.2f}")
+    if std_error is None or math.isnan(std_error):  # one row has no spread
+        return f"{value:.2f}"
+    return f"{value:.2f} ± {std_error:.2f}"
 
 
 def _duration(seconds: float | None) -> str:

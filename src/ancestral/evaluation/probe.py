@@ -14,8 +14,9 @@ from ancestral.core import DataError
 
 __all__ = ["Accuracy", "Clusters", "Probe", "ProbeRows", "probe"]
 
-_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # inverse penalties C, one of which validation rows choose
-_ITERATIONS, _TOLERANCE = 500, 1e-3
+# inverse penalties C, one of which validation rows choose
+_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_ITERATIONS, _TOLERANCE = 500, 1e-4
 _NEIGHBOURS = 5
 _STARTS = 10  # of k-means
 _SILHOUETTE_ROWS = 2000  # whose distances are all computed

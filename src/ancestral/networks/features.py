@@ -78,6 +78,18 @@ class InputFeatures(nn.Module, DataDependent):
             return features.reshape(x.shape)
         return features
 
+    def remoteness(self, x: Tensor) -> Tensor:
+        """Standard deviations of each cell from the training mean, [..., *spec.shape].
+
+        Of counts and positive cells after the logarithm; 0 for categories and binary cells.
+        """
+        values, _ = self._expanded(x, None)
+        away = ((values - self.loc) / self.scale).abs().masked_fill(self._indicators(), 0.0)
+        if self._codes is not None:
+            parts = away.split(self._codes, -1)
+            away = torch.stack([part.amax(-1) for part in parts], -1)
+        return away.reshape(x.shape)
+
     def _indicators(self) -> Tensor:
         """Features that are 0 or 1, which need no scaling: [expanded] bool."""
         unscaled = (Kind.BINARY, Kind.CATEGORICAL)

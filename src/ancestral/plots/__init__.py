@@ -15,6 +15,7 @@ from ancestral.plots.images import (
 )
 from ancestral.plots.latents import coloured_map, kl_bars, labelled_map
 from ancestral.plots.odd_images import odd_images
+from ancestral.plots.odd_series import odd_series
 from ancestral.plots.parts import Part, SplitBar, split_bars
 from ancestral.plots.rate_distortion import RatePoint, rate_distortion_plane
 from ancestral.plots.score_histograms import score_strips
@@ -57,6 +58,7 @@ __all__ = [
     "marginals",
     "mosaic",
     "odd_images",
+    "odd_series",
     "png_fragment",
     "rate_distortion_plane",
     "save",

@@ -69,12 +69,22 @@ def test_parameters_that_are_not_finite_are_refused():
         LatentStack().push_bits(np.zeros(1), np.array([math.inf]))
 
 
+def test_exponents_cost_little_and_zeros_and_ones_have_none():
+    alike, binary = LatentGrid((-3,) * 200, 4), LatentGrid((0,) * 400, 3)
+    for grid, kind, most in ((alike, True, 40), (binary, False, 24)):
+        stack = LatentStack()
+        grid.push(stack, np.full(grid.size, kind))
+        assert stack.num_bits <= most
+        assert LatentGrid.pop(stack, np.full(grid.size, kind)) == grid
+
+
 def test_a_grid_is_its_own_message():
     loc, scale = torch.zeros(50, 4), torch.tensor([1e-3, 0.1, 1.0, math.inf]).expand(50, 4)
+    continuous = np.array([True, True, True, False])
     for grid in (LatentGrid.fine(loc, scale), LatentGrid.coarse(loc, scale)):
         stack = LatentStack(random_words(3, seed=0))
-        grid.push(stack)
-        assert LatentGrid.pop(stack, 4) == grid
+        grid.push(stack, continuous)
+        assert LatentGrid.pop(stack, continuous) == grid
         assert np.array_equal(stack.words, random_words(3, seed=0))
         assert grid.steps()[3] == 1.0
     fine, coarse = (kind(loc, scale).steps()[:3] for kind in (LatentGrid.fine, LatentGrid.coarse))

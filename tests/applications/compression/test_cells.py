@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from ancestral.applications.compression.cells import cell_coder
 from ancestral.applications.compression.channels import Reader, Recorder
 from ancestral.applications.compression.entropy import WordStack
 from ancestral.applications.compression.grids import Floats, Fractions, Grids, Whole, grid_of
 from ancestral.applications.compression.sites import SiteCoders
-from ancestral.applications.compression.tails import tails
+from ancestral.applications.compression.tails import log_masses, tails
 from ancestral.core import IncompatibleChoices
 from ancestral.distributions import (
     Bernoulli,
@@ -126,6 +127,81 @@ def test_numbers_far_outside_what_a_model_knows_come_back():
     through(cell_coder(CellSite(Normal((1,))), grid), torch.zeros(4, 2), symbols)
 
 
+def _log_mass(a, b):
+    """Log(Phi(b) - Phi(a)), by scipy, in the tail where it is small."""
+    a, b = (a, b) if a > 0 else (-b, -a)
+    far, near = stats.norm.logsf(b), stats.norm.logsf(a)
+    return near + np.log1p(-np.exp(far - near))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("z", [3, 10, 20, 30, 60, -10, -30, -60])
+@pytest.mark.parametrize("reach", [0.1, 300.0])
+def test_a_number_far_out_is_said_to_cost_what_it_does(dtype, z, reach):
+    """Where Phi itself is 0 or 1, and whether the data are all out there or reach from afar."""
+    log_normal = LogNormal((1,), min_log_scale=-np.inf)
+    mixture = SiteMixture(FixedScaleNormal((1,), scale=1.0), 2)
+    heads = {Normal((1,), min_log_scale=-np.inf): 2, FixedScaleNormal((1,), 1.0): 1, mixture: 4}
+    symbols = np.array([100 * z])
+    low, high = (round(100 * (z + sign * reach)) for sign in (-1, 1))
+    for head, num in heads.items():
+        recorder = Recorder()
+        coder = cell_coder(CellSite(head), Fractions(low, high, 100))
+        features = torch.zeros(1, num, dtype=dtype)
+        coder.code(features, features[:, :0], recorder, symbols)
+        expected = -_log_mass(z - 0.005, z + 0.005)
+        assert recorder.content_nats == pytest.approx(expected, rel=1e-9)
+        given = expected + _log_mass(z - reach - 0.005, z + reach + 0.005)
+        least = 3 * 22 * np.log(2)  # three digits, each 2 / 2^24 at least
+        assert recorder.coded_nats == pytest.approx(min(given, least), rel=1e-3, abs=30)
+        if reach < 1:
+            assert recorder.coded_nats == pytest.approx(given, rel=1e-3)
+        through(coder, features, symbols)
+    edges = torch.tensor([[np.exp(float(-abs(z))), np.exp(0.01 - abs(z))]])
+    found = log_masses(log_normal, torch.zeros(1, 2, 1), edges)
+    assert float(found) == pytest.approx(_log_mass(-abs(z), 0.01 - abs(z)))
+
+
+def test_numbers_of_full_precision_cost_their_density():
+    """Digits so fine that ends of intervals differ by rounding: all of them are alike."""
+    values = torch.randn(300).numpy() * 3 + 100
+    grid, symbols = grid_of(values)
+    assert isinstance(grid, Floats)
+    coder = cell_coder(CellSite(FixedScaleNormal((1,), 1.0)), grid, loc=100.0, scale=3.0)
+    bits, content = through(coder, torch.zeros(300, 1), symbols)
+    expected = -stats.norm.logpdf(values, 100, 3).sum() - np.log(np.spacing(values)).sum()
+    assert content * np.log(2) == pytest.approx(expected, rel=1e-3)
+    assert bits < content * 1.001 + 64
+
+
+def test_counts_of_which_none_is_likely_come_back():
+    coder = cell_coder(CellSite(Poisson((1,))), Whole(0, 40))
+    features = torch.full((5, 1), -60.0) if Poisson((1,)).num_features == 1 else None
+    assert features is not None
+    symbols = np.array([0, 1, 12, 30, 40])
+    bits, content = through(coder, features, symbols)
+    exact = Poisson((1,)).log_prob(features.unsqueeze(-1), torch.from_numpy(symbols)[:, None])
+    assert content == pytest.approx(-float(exact.sum()) / np.log(2))
+    assert bits < 4 * 24 + 64
+
+
+def test_symbols_without_mass_in_single_precision_cost_what_they_do():
+    logits = torch.tensor([[0.0, 150.0]], dtype=torch.float32)
+    recorder = Recorder()
+    coder = cell_coder(CellSite(Categorical((1,), 2)), None)
+    coder.code(logits, logits[:, :0], recorder, np.array([0]))
+    assert recorder.content_nats == pytest.approx(150)
+    assert recorder.coded_nats == pytest.approx(23 * np.log(2))
+
+
+def test_tails_of_other_families_fall_back_on_the_density():
+    edges = torch.tensor([[2000.0, 2000.5, 2001.0]])
+    found = log_masses(Laplace((1,)), torch.zeros(1, 2, 1), edges)
+    scale = Laplace((1,)).location_and_log_scale(torch.zeros(2, 1))[1].exp()
+    exact = -edges[:, :2] / scale + torch.log(-torch.expm1(-0.5 / scale)) - np.log(2)
+    assert torch.allclose(found, exact, atol=0.02)
+
+
 def test_units_are_those_of_the_data():
     head, values = Normal((1,)), np.array([100.0, 103.5, 97.25])
     grid, symbols = grid_of(values)
@@ -205,3 +281,14 @@ def test_a_family_without_a_cumulative_function_is_refused():
         tails(Strange((1,)), torch.zeros(1, 2, 1), torch.zeros(1, 1))
     with pytest.raises(IncompatibleChoices, match="no masses"):
         cell_coder(CellSite(Normal((1,))), None)
+
+
+@pytest.mark.parametrize(("dtype", "farthest"), [(torch.float32, 13.0), (torch.float64, 37.0)])
+def test_tails_of_gaussians_have_all_their_digits(dtype, farthest):
+    z = torch.linspace(-farthest, farthest, 75, dtype=dtype)
+    head = Normal((75,), min_log_scale=-np.inf)
+    below, above = head.tails(torch.zeros(2, 75, dtype=dtype), z)
+    exact = stats.norm.logcdf(z.double().numpy())
+    rtol = 1e-4 if dtype == torch.float32 else 1e-11
+    assert below.double().log().numpy() == pytest.approx(exact, rel=rtol, abs=1e-6)
+    assert torch.equal(above, below.flip(0))

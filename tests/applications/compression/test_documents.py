@@ -16,6 +16,8 @@ from ancestral.applications.compression.documents import (
     table_document,
     text_document,
 )
+from ancestral.applications.compression.gaps import Gaps, gaps_of
+from ancestral.applications.compression.grids import Decimals, Fractions, Whole
 from ancestral.applications.compression.packing import pack, unpack
 from ancestral.core import Column, DataError, Kind, ShapeError, Specification
 from ancestral.data import Vocabulary
@@ -45,9 +47,90 @@ def side_of(document, reading):
     details = json.loads(json.dumps(document.details))
     side = unpack(pack(document.side))
     symbols = document.symbols.numpy()
-    found = FORMS[document.form].restore(details, side, symbols, document.grids, reading)
+    gaps = document.gaps
+    if gaps is not None:
+        gaps = Gaps.from_bytes(gaps.to_bytes(), len(symbols), symbols.shape[1:])
+        assert (symbols[~gaps.observed] == gaps.filled[~gaps.observed].numpy()).all()
+    found = FORMS[document.form].restore(details, side, symbols, document.grids, reading, gaps)
     assert found == document.content
     return len(pack(document.side))
+
+
+def test_quotes_open_a_cell_only_where_it_begins():
+    from ancestral.applications.compression.documents.spans import layout_of
+
+    text = 'what,size\n5" pipe,0.1\n "6"" pipe, long\n",0.2\nx "y", "3"z\n"never,closed'
+    with pytest.raises(DataError, match="row 5"):
+        layout_of(text, "t.csv")  # the last cell never ends
+    layout = layout_of(text[: text.index('"never')], "t.csv")
+    cells = [[text[a:b] for a, b in row] for row in layout.rows]
+    assert cells == [
+        ['5" pipe', "0.1"],
+        [' "6"" pipe, long\n"', "0.2"],
+        ['x "y"', ' "3"z'],
+    ]
+    table = Specification(
+        None,
+        (2,),
+        columns=(
+            Column("what", Kind.CATEGORICAL, 2, ("nail", '5" pipe')),
+            Column("size", Kind.REAL),
+        ),
+    )
+    content = b'what,size\n5" pipe,0.1\nnail,0.2\n5" pipe,0.3\n'
+    document = table_document(content, Reading(table), "t.csv")
+    assert document.symbols.tolist() == [[1, 1], [0, 2], [1, 3]]
+    side_of(document, Reading(table))
+
+
+@pytest.mark.parametrize(
+    ("cells", "grid"),
+    [
+        ([f"{k:05d}" for k in range(40)], Fractions),
+        ([f"{k / 8:06.2f}" for k in range(40)], Fractions),
+        ([f"{1.7**k * (-1) ** k * 1e-5:.3e}" for k in range(40)], Decimals),
+        ([f"{1.3**k:.5e}" for k in range(40)] + ["0.00000e+00", "-1.0e-250"], Decimals),
+        (["9" * 5000, "1", "2"], Fractions),
+    ],
+)
+def test_usual_ways_of_writing_numbers_leave_nothing_beside(cells, grid):
+    spec = Specification(None, (1,), columns=(Column("x", Kind.REAL),))
+    content = ("x\n" + "\n".join(cells) + "\n").encode()
+    document = table_document(content, Reading(spec), "t.csv")
+    side_of(document, Reading(spec))
+    found = document.grids.of(0)
+    assert isinstance(found, grid | Whole)
+    odd = [cell for cell in cells if len(cell) > 1000 or cell == "-1.0e-250"]
+    missing = 0 if document.gaps is None else int((~document.gaps.observed).sum())
+    assert missing == len(odd)
+    symbols = document.symbols.flatten()
+    numbers = found.number(symbols.numpy())
+    expected = [float(cell) for cell in cells if cell not in odd]
+    seen = slice(None) if document.gaps is None else document.gaps.seen
+    assert numbers[seen] == pytest.approx(expected, rel=1e-14)
+    every = np.arange(found.low, min(found.high, found.low + 30_000) + 2)
+    edges = found.edge(every)
+    assert (np.diff(edges) > 0).all()
+    inside = found.number(every[:-1])
+    assert ((edges[:-1] < inside) & (inside < edges[1:])).all()
+
+
+def test_gaps_are_told_in_few_bytes():
+    rng = np.random.default_rng(0)
+    for observed, most in (
+        (rng.random((3000, 8)) < 0.5, 3000 + 120),
+        (rng.random((3000, 8)) < 0.01, 260 + 120),
+        (np.arange(24_000).reshape(3000, 8) % 8 < 4, 200),
+    ):
+        symbols = rng.integers(0, 9, (3000, 8))
+        gaps = gaps_of(symbols, observed)
+        content = pack([gaps.to_bytes()])
+        assert len(content) < most
+        again = Gaps.from_bytes(unpack(content)[0], 3000, (8,))
+        assert (again.observed.numpy() == observed).all()
+        assert (again.guess == gaps.guess).all()
+        assert (symbols[~observed] == gaps.filled.numpy()[~observed]).all()
+    assert gaps_of(symbols, np.ones_like(observed)) is None
 
 
 TEXTS = [

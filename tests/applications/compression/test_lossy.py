@@ -15,8 +15,16 @@ from ancestral.applications.compression.entropy import CorruptWords
 from ancestral.applications.compression.grids import Floats, Fractions, Grids, Whole
 from ancestral.applications.compression.lossy import LossyCodec
 from ancestral.core import Batch, Kind, NotExact, Specification
-from ancestral.inference.posteriors import ExactPosterior, PointMass
-from ancestral.models import ProbabilisticPCA
+from ancestral.distributions import Bernoulli
+from ancestral.inference.posteriors import DiscretePosterior, ExactPosterior, PointMass
+from ancestral.models import (
+    FreePrior,
+    LatentConditional,
+    LatentVariableModel,
+    NetworkConditional,
+    ProbabilisticPCA,
+)
+from ancestral.networks import InputFeatures
 
 
 def _codec(name: str = "diagonal", **options) -> LossyCodec:
@@ -71,6 +79,45 @@ def test_the_rate_is_about_the_divergence(name):
     assert bits < message.kl_bits + 0.8 * size * number + 200
 
 
+def _nearly_nothing(size: int = 200):
+    """A belief net whose posterior is about its prior of 1/2, but for two variables."""
+    torch.manual_seed(4)
+    encoder = nn.Linear(CELLS, size)
+    with torch.no_grad():
+        encoder.weight.mul_(0.05)
+        encoder.weight[:2] = 0
+        encoder.weight[0, 0] = encoder.weight[1, 1] = 12.0
+        encoder.bias[:2] = -6.0
+    decoder = nn.Linear(size, CELLS)
+    with torch.no_grad():
+        decoder.weight.mul_(0.01)
+        decoder.weight[0, 0] = decoder.weight[1, 1] = 9.0
+        decoder.bias.fill_(0.0)
+        decoder.bias[:2] = -4.5
+    prior = FreePrior(Bernoulli((size,)))
+    likelihood = NetworkConditional(decoder, Bernoulli((CELLS,)))
+    q = DiscretePosterior(InputFeatures(SPEC), [LatentConditional(encoder, Bernoulli((size,)))])
+    return LatentVariableModel(prior, likelihood).eval(), q.eval()
+
+
+def test_binary_variables_of_which_nothing_is_known_are_not_told():
+    """A bit each would be 200 bits a row, where all that is known of a row is two of them."""
+    model, posterior = _nearly_nothing()
+    rows = torch.randint(2, (600, CELLS))
+    codec = LossyCodec(model, posterior, SPEC, Grids(), CodingOptions(batch_size=100))
+    message = codec.encode(rows)
+    assert torch.equal(codec.decode(message.words, 600), message.symbols)
+    bits = 32 * len(message.words) / 600
+    assert 1.5 < bits < message.kl_bits / 600 + 1
+    # the two that are known come back
+    assert (message.symbols[:, :2] == rows[:, :2]).double().mean() > 0.95
+    x = rows.to(torch.get_default_dtype())
+    with torch.no_grad():
+        z, _ = posterior.draw(model, Batch(x), 20)
+        drawn = -float(model.log_likelihood(x, z).mean(0).sum())
+    assert message.distortion_nats < drawn * 1.01
+
+
 def test_real_numbers_come_back_on_their_grid():
     torch.manual_seed(3)
     model = ProbabilisticPCA((5,), 2)
@@ -89,15 +136,15 @@ def test_real_numbers_come_back_on_their_grid():
 
 
 def test_the_nearest_points_of_every_grid():
-    from ancestral.applications.compression.lossy import _symbols_near
+    from ancestral.applications.compression.lossy_values import symbols_near
 
     values = np.array([-3.0, 0.26, 1.7, 99.0])
-    assert _symbols_near(Whole(0, 5), values).tolist() == [0, 0, 2, 5]
-    assert _symbols_near(Whole(0, 5, dequantized=True), values).tolist() == [0, 0, 1, 5]
-    assert _symbols_near(Fractions(-4, 40, 4), values).tolist() == [-4, 1, 7, 40]
+    assert symbols_near(Whole(0, 5), values).tolist() == [0, 0, 2, 5]
+    assert symbols_near(Whole(0, 5, dequantized=True), values).tolist() == [0, 0, 1, 5]
+    assert symbols_near(Fractions(-4, 40, 4), values).tolist() == [-4, 1, 7, 40]
     low, high = Floats.symbols_of(np.array([0.0, 2.0]))
     grid = Floats(int(low), int(high))
-    assert grid.number(_symbols_near(grid, values)).tolist() == [0.0, 0.26, 1.7, 2.0]
+    assert grid.number(symbols_near(grid, values)).tolist() == [0.0, 0.26, 1.7, 2.0]
 
 
 def test_categories_that_come_back_as_others_count_one():

@@ -1,7 +1,8 @@
 """Lossless compression by a model, and lossy messages."""
 
 from ancestral.applications.compression.codec import Codec, CodingOptions, Encoded
-from ancestral.applications.compression.compressing import Coder, Compressed, Decompressed
+from ancestral.applications.compression.compressed import Compressed, Decompressed
+from ancestral.applications.compression.compressing import Coder
 from ancestral.applications.compression.container import CorruptFile
 from ancestral.applications.compression.documents import Document, Reading, array_document
 from ancestral.applications.compression.lossy_file import LossyFile, lossy_file

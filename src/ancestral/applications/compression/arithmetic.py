@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,11 @@ import torch
 from torch import nn
 
 from ancestral.applications.compression.container import CorruptFile
+from ancestral.core.native import compiled
 
 __all__ = ["Arithmetic"]
+
+_KERNEL = "int there_is_a_compiler(void) { return 1; }"  # the smallest there is
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Arithmetic:
         dtype: of the weights.
         matmul: precision of products of float32.
         processor: instructions that torch uses, or the name of the accelerator.
-        native: whether compiled kernels were allowed.
+        native: whether there were compiled kernels: a compiler, and leave to use them.
     """
 
     torch: str
@@ -61,7 +63,7 @@ class Arithmetic:
             str(weight.dtype).removeprefix("torch."),
             torch.get_float32_matmul_precision(),
             name,
-            os.environ.get("ANCESTRAL_NATIVE", "1") != "0",
+            compiled(_KERNEL) is not None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,8 +95,10 @@ class Arithmetic:
 
     def differences(self, here: Arithmetic) -> str:
         """What is not as it was, in words; "" if all is."""
-        names = ("torch", "matmul", "processor", "native")
-        pairs = ((name, getattr(self, name), getattr(here, name)) for name in names)
+        names = ("torch", "matmul", "processor")
+        pairs = [(name, getattr(self, name), getattr(here, name)) for name in names]
+        kernels = ("none", "used")
+        pairs.append(("compiled kernels", kernels[self.native], kernels[here.native]))
         return ", ".join(f"{name} {was}, here {is_}" for name, was, is_ in pairs if was != is_)
 
     @contextmanager

@@ -9,8 +9,9 @@ from torch import Tensor
 from ancestral.applications.compression.batched import BatchedCodec
 from ancestral.applications.compression.channels import Channel
 from ancestral.applications.compression.codec import CodingOptions, Progress
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids
-from ancestral.applications.compression.sites import SiteCoders
+from ancestral.applications.compression.sites import SiteCoders, Unseen
 from ancestral.distributions import Site
 from ancestral.models import AutoregressiveModel
 from ancestral.models.autoregressive import decode
@@ -53,9 +54,12 @@ class AutoregressiveCodec(BatchedCodec):
         symbols: Tensor | None,
         context: Tensor | None,
         progress: Progress | None,
+        gaps: Gaps | None,
     ) -> Tensor:
         """The rows of one batch; see `BatchedCodec`."""
-        return code_rows(self._model, self._coders, channel, num_rows, symbols, context, progress)
+        return code_rows(
+            self._model, self._coders, channel, num_rows, symbols, context, progress, gaps
+        )
 
 
 def code_rows(
@@ -66,6 +70,7 @@ def code_rows(
     symbols: Tensor | None,
     context: Tensor | None = None,
     progress: Progress | None = None,
+    gaps: Gaps | None = None,
 ) -> Tensor:
     """The rows of one batch, site after site, exchanged with a channel.
 
@@ -77,6 +82,7 @@ def code_rows(
         symbols: [num_rows, *shape] int64 if they are known.
         context: [num_rows, context_size] or None.
         progress: is told of rows, a part at each site.
+        gaps: cells that are missing: they are not exchanged, and the network sees the guess.
 
     Returns:
         [num_rows, *shape] int64.
@@ -85,13 +91,17 @@ def code_rows(
     known = None
     if symbols is not None:
         known = symbols.reshape(num_rows, network.num_sites, network.width).cpu().numpy()
+    seen = guess = None
+    if gaps is not None:
+        seen, guess = gaps.sites(network.num_sites, network.width)
     found = np.zeros((num_rows, network.num_sites, network.width), dtype=np.int64)
 
     def choose(t: int, index: int, site: Site, features: Tensor) -> Tensor:
         del t, site
         own = features[:, : model.head.num_site_features(index)]
         given = None if known is None else known[:, index]
-        found[:, index] = coders.code(index, own, channel, given)
+        part = None if seen is None or guess is None else Unseen(seen[:, index], guess[:, index])
+        found[:, index] = coders.code(index, own, channel, given, part)
         if progress is not None:
             progress(num_rows / network.num_sites)
         return coders.numbers(index, found[:, index], features)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ancestral.applications.compression.channels import Channel, Reader, Recorder
 from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
 from ancestral.applications.compression.entropy import CorruptWords, WordStack
+from ancestral.applications.compression.gaps import Gaps
 
 __all__ = ["BatchedCodec", "refuse_left_over"]
 
@@ -33,6 +34,7 @@ class BatchedCodec(ABC):
         symbols: Tensor | None,
         context: Tensor | None,
         progress: Progress | None,
+        gaps: Gaps | None,
     ) -> Tensor:
         """The rows of one batch, exchanged with a channel.
 
@@ -42,23 +44,30 @@ class BatchedCodec(ABC):
             symbols: [num_rows, *shape] int64 if they are known.
             context: [num_rows, context_size] or None.
             progress: is told of rows, a part with each cell.
+            gaps: cells that are missing, which are not exchanged.
 
         Returns:
             [num_rows, *shape] int64.
         """
 
     def encode(
-        self, symbols: Tensor, context: Tensor | None = None, progress: Progress | None = None
+        self,
+        symbols: Tensor,
+        context: Tensor | None = None,
+        progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Encoded:
         """The rows as words; see `Codec`."""
-        stack, content = WordStack(), 0.0
+        stack, content, coded = WordStack(), 0.0, 0.0
         # the last batch first, so that the decoder, which unstacks, meets the first one first
         for rows in reversed(self._batches(len(symbols))):
             recorder, some = Recorder(), symbols[rows]
-            self.exchange(recorder, len(some), some, _of(context, rows), progress)
+            own = None if gaps is None else gaps.rows(rows)
+            self.exchange(recorder, len(some), some, _of(context, rows), progress, own)
             content += recorder.content_nats
+            coded += recorder.coded_nats
             recorder.push_to(stack)
-        return Encoded(stack.words, content)
+        return Encoded(stack.words, content, coded)
 
     def decode(
         self,
@@ -66,12 +75,18 @@ class BatchedCodec(ABC):
         num_rows: int,
         context: Tensor | None = None,
         progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Tensor:
         """The rows; see `Codec`."""
         stack = WordStack(words)
         parts = [
             self.exchange(
-                Reader(stack), rows.stop - rows.start, None, _of(context, rows), progress
+                Reader(stack),
+                rows.stop - rows.start,
+                None,
+                _of(context, rows),
+                progress,
+                None if gaps is None else gaps.rows(rows),
             )
             for rows in self._batches(num_rows)
         ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ancestral.applications.compression.bits_back_cells import cells_given_latents
+from ancestral.applications.compression.bits_back_plan import MOST_GROWTH, UNIT, Plan
 from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
 from ancestral.applications.compression.entropy import CorruptWords
+from ancestral.applications.compression.gaps import Gaps, batch_of
 from ancestral.applications.compression.grids import Grids
-from ancestral.applications.compression.latent_coders import Factor, Stacked, columns_of
-from ancestral.applications.compression.latent_grid import LatentGrid
+from ancestral.applications.compression.latent_coders import Factor, Stacked, continuous_columns
+from ancestral.applications.compression.latent_grid import LatentGrid, spread_rows
 from ancestral.applications.compression.latent_spaces import latent_space
 from ancestral.applications.compression.latent_stack import (
     FEWEST_BITS,
@@ -22,13 +26,11 @@ from ancestral.applications.compression.latent_stack import (
 )
 from ancestral.core import Batch, IncompatibleChoices, Specification, derived_seed
 from ancestral.inference.posteriors import Posterior
-from ancestral.models import LatentVariableModel
+from ancestral.models import AutoregressiveLikelihood, LatentVariableModel
 
 __all__ = ["BitsBackCodec", "bits_back_codec"]
 
 _ROWS_FOR_A_GRID, _ROWS_FOR_A_PLAN = 256, 64
-_FIRST_SHARE = 2000  # rows for each row of the first batch, whose z random bits have to pay for
-_UNIT, _MOST_GROWTH = 16, 1 << 10
 _SPARE = 1.25  # bits that the z of a batch may take, by those that they take in the mean
 _WORD, _HEADROOM = 32, 64  # bits of a word; words
 _WHITE = 31  # stream of derived seeds
@@ -51,6 +53,9 @@ class BitsBackCodec:
 
     Networks must give a decoder the very floats that they gave the encoder. So both evaluate them
     on the same batches, in the same memory layout; `CodingOptions` belong to the words.
+
+    Cells that are missing are not coded: q is told which they are, as it is when a bound is
+    evaluated, and the cost is -ELBO of those that are there.
 
     Args:
         model: p, in evaluation mode.
@@ -81,6 +86,8 @@ class BitsBackCodec:
         if spec.context:
             raise IncompatibleChoices("bits-back does not take models that are given classes")
         self._spec, self._grids, self._options = spec, grids, options
+        # what pixels come after others cannot be scored without these: q sees the guess
+        self._takes_masks = not isinstance(model.likelihood, AutoregressiveLikelihood)
         self._cells = cells_given_latents(model, grids)
         self._space = latent_space(model, posterior, options.seed)
         weight = next(model.parameters())
@@ -88,7 +95,11 @@ class BitsBackCodec:
 
     @torch.no_grad()
     def encode(
-        self, symbols: Tensor, context: Tensor | None = None, progress: Progress | None = None
+        self,
+        symbols: Tensor,
+        context: Tensor | None = None,
+        progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Encoded:
         """The rows as words; see `Codec`.
 
@@ -96,32 +107,34 @@ class BitsBackCodec:
         each row.
         """
         del context
-        seed, stack, content = self._options.seed, LatentStack(), 0.0
+        seed, stack, content, coded = self._options.seed, LatentStack(), 0.0, 0.0
         if len(symbols) == 0:
-            return Encoded(stack.words, content, "lower_bound")
-        grid = self._grid_for(symbols)
-        plan = self._plan_for(symbols, grid)
+            return Encoded(stack.words, content, coded, "lower_bound")
+        grid = self._grid_for(symbols, gaps)
+        plan = self._plan_for(symbols, grid, gaps)
         num_random = 0
         for number, start in enumerate(plan.starts):
-            rows = symbols[start : start + plan.size_at(start)]
+            part = slice(start, start + plan.size_at(start))
+            rows, own = symbols[part], _of(gaps, part)
             beneath = stack.words
             stack.whiten(grid.size * len(rows), self._seed_of(number))
-            nats = self._push(stack, grid, rows).nats
+            pushed = self._push(stack, grid, rows, own)
             if stack.lowest < FEWEST_BITS:
                 # once more, above more random words than it can need, less those left untouched
                 more = num_random + 2 * grid.size * len(rows) + _HEADROOM
                 added = random_words(more, seed)[: more - num_random]
                 stack = LatentStack(np.concatenate((added, beneath)))
                 stack.whiten(grid.size * len(rows), self._seed_of(number))
-                nats = self._push(stack, grid, rows).nats
+                pushed = self._push(stack, grid, rows, own)
                 unused = (stack.lowest - FEWEST_BITS) // _WORD
                 stack, num_random = LatentStack(stack.words[unused:]), more - unused
-            content += nats
+            content += pushed.nats
+            coded += pushed.coded_nats
             if progress is not None:
                 progress(len(rows))
-        grid.push(stack)
+        grid.push(stack, self._continuous)
         plan.push(stack)
-        return Encoded(stack.words, content, "lower_bound")
+        return Encoded(stack.words, content, coded, "lower_bound")
 
     @torch.no_grad()
     def decode(
@@ -130,18 +143,20 @@ class BitsBackCodec:
         num_rows: int,
         context: Tensor | None = None,
         progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Tensor:
         """The rows; see `Codec`."""
         del context
         stack = LatentStack(words)
         if num_rows == 0:
             return torch.zeros(0, *self._spec.shape, dtype=torch.int64)
-        plan = _Plan.pop(stack, num_rows, self._options.batch_size)
-        grid = LatentGrid.pop(stack, columns_of(self._space.prior()))
+        plan = Plan.pop(stack, num_rows, self._options.batch_size)
+        grid = LatentGrid.pop(stack, self._continuous)
         parts = []
         for number, start in reversed(list(enumerate(plan.starts))):
             size = plan.size_at(start)
-            parts.append(self._pop(stack, grid, size))
+            own = _of(gaps, slice(start, start + size))
+            parts.append(self._pop(stack, grid, size, own))
             stack.whiten(grid.size * size, self._seed_of(number))
             if progress is not None:
                 progress(size)
@@ -153,96 +168,80 @@ class BitsBackCodec:
             )
         return torch.cat(parts[::-1])
 
-    def _push(self, stack: LatentStack, grid: LatentGrid, rows: Tensor) -> _Pushed:
+    def _push(
+        self, stack: LatentStack, grid: LatentGrid, rows: Tensor, gaps: Gaps | None
+    ) -> _Pushed:
         """A batch, onto the stack."""
         stack.lowest = before = stack.num_bits
-        inferred = self._space.inferred(self._batch(rows))
+        inferred = self._space.inferred(self._batch(rows, gaps))
         u = self._coder(inferred.factors, grid, narrow=True).pop(stack, len(rows))
         bits_of_z = before - stack.num_bits
         z = self._space.to_model(u)
-        nats = self._cells.push(stack, z, rows)
+        under = stack.num_bits
+        nats = self._cells.push(stack, z, rows, gaps)
+        coded = (stack.num_bits - under) * math.log(2)
         self._coder(self._space.prior(), grid, narrow=False).push(stack, u)
-        return _Pushed(bits_of_z, nats - float(inferred.log_ratio(u).double().sum()))
+        ratio = float(inferred.log_ratio(u).double().sum())
+        return _Pushed(bits_of_z, nats - ratio, coded - ratio)
 
-    def _pop(self, stack: LatentStack, grid: LatentGrid, num_rows: int) -> Tensor:
+    def _pop(
+        self, stack: LatentStack, grid: LatentGrid, num_rows: int, gaps: Gaps | None
+    ) -> Tensor:
         """A batch, from the stack."""
         u = self._coder(self._space.prior(), grid, narrow=False).pop(stack, num_rows)
-        rows = self._cells.pop(stack, self._space.to_model(u))
-        inferred = self._space.inferred(self._batch(rows))
+        rows = self._cells.pop(stack, self._space.to_model(u), gaps)
+        inferred = self._space.inferred(self._batch(rows, gaps))
         self._coder(inferred.factors, grid, narrow=True).push(stack, u)
         return rows
 
     def _coder(self, factors: list[Factor], grid: LatentGrid, *, narrow: bool) -> Stacked:
         return Stacked(factors, grid, self._like, narrow=narrow)
 
-    def _batch(self, rows: Tensor) -> Batch:
+    @cached_property
+    def _continuous(self) -> np.ndarray:
+        return continuous_columns(self._space.prior(), self._like)
+
+    def _batch(self, rows: Tensor, gaps: Gaps | None) -> Batch:
         # a copy: products may round otherwise where rows begin elsewhere in memory
-        return Batch(self._grids.numbers(rows).to(self._like).clone())
+        return batch_of(self._grids.numbers(rows).to(self._like).clone(), self._masks(gaps))
+
+    def _masks(self, gaps: Gaps | None) -> Gaps | None:
+        return gaps if self._takes_masks else None
 
     def _seed_of(self, batch: int) -> int:
         return derived_seed(self._options.seed, _WHITE, batch)
 
-    def _plan_for(self, symbols: Tensor, grid: LatentGrid) -> _Plan:
+    def _plan_for(self, symbols: Tensor, grid: LatentGrid, gaps: Gaps | None) -> Plan:
         """How batches may grow, found on some of the rows, above random bits."""
-        rows = symbols[:: max(1, len(symbols) // _ROWS_FOR_A_PLAN)][:_ROWS_FOR_A_PLAN]
+        some = spread_rows(len(symbols), _ROWS_FOR_A_PLAN)
+        rows = symbols[some]
         stack = LatentStack(random_words(2 * grid.size * len(rows) + _HEADROOM, 0))
         before = stack.num_bits
-        pushed = self._push(stack, grid, rows)
+        pushed = self._push(stack, grid, rows, _of(gaps, some))
         share = (stack.num_bits - before) / (_SPARE * max(pushed.bits_of_z, 1))
-        growth = min(max(int(share * _UNIT), 1), _MOST_GROWTH - 1)
-        return _Plan(len(symbols), self._options.batch_size, growth)
+        growth = min(max(int(share * UNIT), 1), MOST_GROWTH - 1)
+        return Plan(len(symbols), self._options.batch_size, growth)
 
-    def _grid_for(self, symbols: Tensor) -> LatentGrid:
-        every = max(1, len(symbols) // _ROWS_FOR_A_GRID)
-        batch = self._batch(symbols[::every][:_ROWS_FOR_A_GRID])
+    def _grid_for(self, symbols: Tensor, gaps: Gaps | None) -> LatentGrid:
+        some = spread_rows(len(symbols), _ROWS_FOR_A_GRID)
+        batch = self._batch(symbols[some], _of(gaps, some))
         return LatentGrid.fine(*self._space.moments(batch))
+
+
+def _of(gaps: Gaps | None, rows: slice) -> Gaps | None:
+    return None if gaps is None else gaps.rows(rows)
 
 
 @dataclass(frozen=True)
 class _Pushed:
-    """What a batch took: bits from the stack that z was drawn with, and -ELBO in nats."""
+    """What a batch took: bits from the stack that z was drawn with, and -ELBO in nats.
+
+    The last is -ELBO by the masses that cells were coded by.
+    """
 
     bits_of_z: int
     nats: float
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Sizes of batches, which a decoder has to know: the first, then in proportion to the rows.
-
-    Args:
-        num_rows: of all batches.
-        largest: size of a batch.
-        growth: rows of a batch for every 16 before it.
-    """
-
-    num_rows: int
-    largest: int
-    growth: int
-
-    def size_at(self, start: int) -> int:
-        """Of the batch that begins with this row."""
-        first = max(1, self.num_rows // _FIRST_SHARE)
-        size = max(first, start * self.growth // _UNIT)
-        return min(size, self.largest, self.num_rows - start)
-
-    @property
-    def starts(self) -> list[int]:
-        """Where batches begin."""
-        found, at = [], 0
-        while at < self.num_rows:
-            found.append(at)
-            at += self.size_at(at)
-        return found
-
-    def push(self, stack: LatentStack) -> None:
-        """What a decoder does not know."""
-        stack.push_number(self.growth, _MOST_GROWTH)
-
-    @staticmethod
-    def pop(stack: LatentStack, num_rows: int, largest: int) -> _Plan:
-        """What `push` put there."""
-        return _Plan(num_rows, largest, stack.pop_number(_MOST_GROWTH))
+    coded_nats: float
 
 
 def bits_back_codec(

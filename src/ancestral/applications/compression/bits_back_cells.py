@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ancestral.applications.compression.autoregressive import code_rows
 from ancestral.applications.compression.channels import Channel, Reader, Recorder
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids, Whole
 from ancestral.applications.compression.latent_stack import LatentStack
 from ancestral.applications.compression.ordered_levels import pop_levels, push_levels
-from ancestral.applications.compression.sites import SiteCoders
+from ancestral.applications.compression.sites import SiteCoders, Unseen
 from ancestral.core import DataError, IncompatibleChoices
 from ancestral.distributions import (
     Bernoulli,
@@ -33,21 +34,22 @@ class CellsGivenLatents(ABC):
     """p(x | z) as a coder of rows of symbols, [rows, *shape] int64."""
 
     @abstractmethod
-    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor) -> float:
+    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor, gaps: Gaps | None) -> float:
         """Put the rows on the stack.
 
         Args:
             stack: to put them on.
             z: [rows, L].
             symbols: [rows, *shape].
+            gaps: cells that are not put there.
 
         Returns:
             -log p(x | z) of all rows, in nats: the mass of x, on grids that of its intervals.
         """
 
     @abstractmethod
-    def pop(self, stack: LatentStack, z: Tensor) -> Tensor:
-        """Take the rows from the stack, [rows, *shape]."""
+    def pop(self, stack: LatentStack, z: Tensor, gaps: Gaps | None) -> Tensor:
+        """Take the rows from the stack, [rows, *shape], with the guess where there are gaps."""
 
 
 def cells_given_latents(model: LatentVariableModel, grids: Grids) -> CellsGivenLatents:
@@ -81,15 +83,17 @@ class _Bits(CellsGivenLatents):
     def __init__(self, likelihood: NetworkConditional) -> None:
         self._likelihood = likelihood
 
-    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor) -> float:
+    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor, gaps: Gaps | None) -> float:
         _expect_codes(symbols, 2)
         features = self._likelihood.features(z)
-        stack.push_bits(symbols.cpu().numpy().ravel(), self._masses(features))
-        return _nats(self._likelihood.head, features, symbols)
+        known = symbols.cpu().numpy().ravel()
+        stack.push_bits(_seen(known, gaps), _seen(self._masses(features), gaps))
+        return _nats(self._likelihood.head, features, symbols, gaps)
 
-    def pop(self, stack: LatentStack, z: Tensor) -> Tensor:
-        found = torch.from_numpy(stack.pop_bits(self._masses(self._likelihood.features(z))))
-        return found.long().reshape(len(z), *self._likelihood.head.event_shape)
+    def pop(self, stack: LatentStack, z: Tensor, gaps: Gaps | None) -> Tensor:
+        masses = self._masses(self._likelihood.features(z))
+        found = _with_guess(stack.pop_bits(_seen(masses, gaps)), gaps)
+        return torch.from_numpy(found).long().reshape(len(z), *self._likelihood.head.event_shape)
 
     def _masses(self, features: Tensor) -> np.ndarray:
         return self._likelihood.head.mean(features).cpu().numpy().ravel()
@@ -101,23 +105,26 @@ class _Levels(CellsGivenLatents):
     def __init__(self, likelihood: NetworkConditional) -> None:
         self._likelihood = likelihood
 
-    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor) -> float:
+    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor, gaps: Gaps | None) -> float:
         head = self._likelihood.head
         assert isinstance(head, CellHead)
         _expect_codes(symbols, head.support.num_codes or 0)
         features = self._likelihood.features(z)
-        push_levels(stack, *self._by_cell(features), symbols.cpu().numpy().ravel())
-        return _nats(self._likelihood.head, features, symbols)
+        known = _seen(symbols.cpu().numpy().ravel(), gaps)
+        push_levels(stack, *self._by_cell(features, gaps), known)
+        return _nats(self._likelihood.head, features, symbols, gaps)
 
-    def pop(self, stack: LatentStack, z: Tensor) -> Tensor:
-        found = pop_levels(stack, *self._by_cell(self._likelihood.features(z)))
-        return torch.from_numpy(found).reshape(len(z), *self._likelihood.head.event_shape)
+    def pop(self, stack: LatentStack, z: Tensor, gaps: Gaps | None) -> Tensor:
+        found = pop_levels(stack, *self._by_cell(self._likelihood.features(z), gaps))
+        shape = (len(z), *self._likelihood.head.event_shape)
+        return torch.from_numpy(_with_guess(found, gaps)).reshape(shape)
 
-    def _by_cell(self, features: Tensor) -> tuple[CellHead, Tensor]:
-        """The head, and features [P, cells of all rows]."""
+    def _by_cell(self, features: Tensor, gaps: Gaps | None) -> tuple[CellHead, Tensor]:
+        """The head, and features [P, cells of all rows that are there]."""
         head = self._likelihood.head
         assert isinstance(head, CellHead)
-        return head, features.movedim(head.axis, 0).flatten(1)
+        cells = features.movedim(head.axis, 0).flatten(1)
+        return head, cells if gaps is None else cells[:, torch.from_numpy(gaps.seen)]
 
 
 class _Cells(CellsGivenLatents):
@@ -129,18 +136,21 @@ class _Cells(CellsGivenLatents):
         sites = site_head(likelihood.head, num_cells)
         self._coders = SiteCoders(sites, grids, likelihood.units)
 
-    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor) -> float:
+    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor, gaps: Gaps | None) -> float:
         recorder = Recorder()
-        self._code(z, recorder, symbols.reshape(len(symbols), -1, 1).cpu().numpy())
+        self._code(z, recorder, symbols.reshape(len(symbols), -1, 1).cpu().numpy(), gaps)
         recorder.push_to(stack)
         return recorder.content_nats
 
-    def pop(self, stack: LatentStack, z: Tensor) -> Tensor:
-        found = torch.from_numpy(self._code(z, Reader(stack), None))
+    def pop(self, stack: LatentStack, z: Tensor, gaps: Gaps | None) -> Tensor:
+        found = torch.from_numpy(self._code(z, Reader(stack), None, gaps))
         return found.reshape(len(z), *self._likelihood.head.event_shape)
 
-    def _code(self, z: Tensor, channel: Channel, symbols: np.ndarray | None) -> np.ndarray:
-        return self._coders.code_all(self._features(z), channel, symbols)
+    def _code(
+        self, z: Tensor, channel: Channel, symbols: np.ndarray | None, gaps: Gaps | None
+    ) -> np.ndarray:
+        unseen = None if gaps is None else Unseen(*gaps.sites(self._coders.head.num_sites, 1))
+        return self._coders.code_all(self._features(z), channel, symbols, unseen)
 
     def _features(self, z: Tensor) -> Tensor:
         """[rows, cells, P]."""
@@ -166,18 +176,20 @@ class _Sites(CellsGivenLatents):
         model = likelihood.model
         self._coders = SiteCoders(model.head, grids, model.units)
 
-    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor) -> float:
+    def push(self, stack: LatentStack, z: Tensor, symbols: Tensor, gaps: Gaps | None) -> float:
         recorder = Recorder()
-        self._code(z, recorder, symbols)
+        self._code(z, recorder, symbols, gaps)
         recorder.push_to(stack)
         return recorder.content_nats
 
-    def pop(self, stack: LatentStack, z: Tensor) -> Tensor:
-        return self._code(z, Reader(stack), None)
+    def pop(self, stack: LatentStack, z: Tensor, gaps: Gaps | None) -> Tensor:
+        return self._code(z, Reader(stack), None, gaps)
 
-    def _code(self, z: Tensor, channel: Channel, symbols: Tensor | None) -> Tensor:
-        given = self._likelihood.given(z)
-        return code_rows(self._likelihood.model, self._coders, channel, len(z), symbols, given)
+    def _code(
+        self, z: Tensor, channel: Channel, symbols: Tensor | None, gaps: Gaps | None
+    ) -> Tensor:
+        model, given = self._likelihood.model, self._likelihood.given(z)
+        return code_rows(model, self._coders, channel, len(z), symbols, given, gaps=gaps)
 
 
 def _expect_codes(symbols: Tensor, number: int) -> None:
@@ -188,8 +200,23 @@ def _expect_codes(symbols: Tensor, number: int) -> None:
         )
 
 
-def _nats(head: Head, features: Tensor, symbols: Tensor) -> float:
-    return -float(head.log_prob(features, symbols.to(features)).double().sum())
+def _nats(head: Head, features: Tensor, symbols: Tensor, gaps: Gaps | None) -> float:
+    observed = None if gaps is None else gaps.observed.to(features.device)
+    return -float(head.log_prob(features, symbols.to(features), observed).double().sum())
+
+
+def _seen(values: np.ndarray, gaps: Gaps | None) -> np.ndarray:
+    """Those of cells that are there, of [cells of all rows]."""
+    return values if gaps is None else values[gaps.seen]
+
+
+def _with_guess(found: np.ndarray, gaps: Gaps | None) -> np.ndarray:
+    """Undo `_seen`."""
+    if gaps is None:
+        return found
+    filled = gaps.filled.numpy().ravel().copy()
+    filled[gaps.seen] = found
+    return filled
 
 
 def _is_ordered(head: Head) -> bool:

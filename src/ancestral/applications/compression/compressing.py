@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,77 +14,22 @@ from torch import Tensor, nn
 from ancestral.applications.compression.arithmetic import Arithmetic
 from ancestral.applications.compression.choosing import codec_for
 from ancestral.applications.compression.codec import Codec, CodingOptions, Progress
+from ancestral.applications.compression.compressed import Compressed, Decompressed
 from ancestral.applications.compression.container import Container, CorruptFile
 from ancestral.applications.compression.documents import FORMS, Document, Reading
 from ancestral.applications.compression.entropy import CorruptWords
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids
 from ancestral.applications.compression.lossy import LossyCodec
 from ancestral.applications.compression.packing import pack, unpack
 from ancestral.applications.compression.running import RunningCodec, sensible_lanes
 from ancestral.core import AncestralError, IncompatibleChoices, NotExact
-from ancestral.core.estimate import Kind
 from ancestral.inference.posteriors import Posterior
 from ancestral.models import AutoregressiveModel, LatentVariableModel
 
-__all__ = ["Coder", "Compressed", "Decompressed"]
+__all__ = ["Coder"]
 
 _ROWS = 500  # at once, by default
-
-
-@dataclass(frozen=True)
-class Compressed:
-    """A compressed file, and what it cost.
-
-    Attributes:
-        data: the file.
-        num_rows: of the document; symbols, for running text.
-        num_cells: symbols in all.
-        content_nats: the model's own information content of all symbols together.
-        kind: of -content_nats as a statement about log p.
-        num_words: of 32 bits, that the symbols became.
-        num_side: bytes of side information.
-        seconds: that coding took.
-    """
-
-    data: bytes
-    num_rows: int
-    num_cells: int
-    content_nats: float
-    kind: Kind
-    num_words: int
-    num_side: int
-    seconds: float
-
-    @property
-    def coded_bits(self) -> int:
-        """Of the symbols alone, without header and side information."""
-        return 32 * self.num_words
-
-    @property
-    def content_bits(self) -> float:
-        """-log2 p of all symbols together, or -ELBO in bits."""
-        return self.content_nats / math.log(2)
-
-
-@dataclass(frozen=True)
-class Decompressed:
-    """What came out of a compressed file.
-
-    Attributes:
-        form: of the document.
-        content: byte for byte.
-        details: of the form.
-        num_rows: that were decoded; symbols, for running text.
-        seconds: that it took.
-        is_lossy: whether these are reconstructions.
-    """
-
-    form: str
-    content: bytes
-    details: dict[str, Any]
-    num_rows: int
-    seconds: float
-    is_lossy: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +84,7 @@ class Coder:
         encoded = None
         if number:
             with torch.no_grad():
-                encoded = codec.encode(document.symbols, given, progress)
+                encoded = codec.encode(document.symbols, given, progress, document.gaps)
         seconds = time.perf_counter() - started
         words = np.zeros(0, np.uint32) if encoded is None else encoded.words
         content, num_side = self.file(document, options, words)
@@ -150,11 +94,29 @@ class Coder:
             number,
             document.symbols.numel(),
             0.0 if encoded is None else encoded.content_nats,
+            0.0 if encoded is None else encoded.coded_nats,
             "exact" if encoded is None else encoded.kind,
             len(words),
             num_side,
             seconds,
         )
+
+    def verify(self, data: bytes, document: Document, *, progress: Progress | None = None) -> None:
+        """Decompress a file once more, and compare.
+
+        Args:
+            data: the file.
+            document: that it was made of; of a lossy file, what `restored` makes of it.
+            progress: is told of rows that are done.
+
+        Raises:
+            CorruptFile: something else came out.
+        """
+        if self.decompress(data, progress=progress).content != document.content:
+            raise CorruptFile(
+                "expected a file from which the data come back, got one that gives others",
+                hint="please report it with the data",
+            )
 
     def file(
         self,
@@ -176,7 +138,8 @@ class Coder:
         if document.context is not None:
             given = document.context.to(torch.float32)
             context, shape = given.numpy().tobytes(), list(given.shape)
-        side = pack((*document.side, context))
+        gaps = b"" if document.gaps is None else document.gaps.to_bytes()
+        side = pack((*document.side, context, gaps))
         header = {
             "version": self.version,
             "form": document.form,
@@ -200,7 +163,12 @@ class Coder:
     def restored(self, document: Document, symbols: Tensor) -> Document:
         """The document with other symbols in the place of its own."""
         content = FORMS[document.form].restore(
-            document.details, list(document.side), symbols.numpy(), document.grids, self.reading
+            document.details,
+            list(document.side),
+            symbols.numpy(),
+            document.grids,
+            self.reading,
+            document.gaps,
         )
         return replace(document, content=content, symbols=symbols)
 
@@ -233,13 +201,15 @@ class Coder:
         options = CodingOptions(header["batch"], header["seed"])
         grids = Grids.from_json(header["grids"])
         started = time.perf_counter()
-        *side, context = unpack(container.side)
-        given = None
+        *side, context, missing = unpack(container.side)
+        given = gaps = None
         if header["context"] is not None:
             given = torch.from_numpy(np.frombuffer(context, np.float32).reshape(header["context"]))
         try:
             shape = () if header["running"] else self.reading.spec.shape
             symbols = torch.zeros((0, *shape), dtype=torch.int64)
+            if missing:
+                gaps = Gaps.from_bytes(missing, header["rows"], shape)
             if header["rows"]:
                 codec: Codec | LossyCodec = (
                     self.lossy_codec(grids, options)
@@ -247,10 +217,10 @@ class Coder:
                     else self._codec(header["running"], grids, options)
                 )
                 with torch.no_grad(), was.restored():
-                    symbols = codec.decode(container.words, header["rows"], given, progress)
+                    symbols = codec.decode(container.words, header["rows"], given, progress, gaps)
             form = FORMS[header["form"]]
             content = form.restore(
-                header["details"], side, symbols.cpu().numpy(), grids, self.reading
+                header["details"], side, symbols.cpu().numpy(), grids, self.reading, gaps
             )
         except (CorruptWords, ArithmeticError, AssertionError, IndexError, ValueError) as error:
             if isinstance(error, AncestralError) and not isinstance(error, CorruptWords):

@@ -15,7 +15,7 @@ from ancestral.core import DataError
 
 __all__ = ["FORMAT_VERSION", "Container", "CorruptFile"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MAGIC = (
     b"\x89ANC\r\n"  # a first byte that no text has, and ends of lines that careless copies change

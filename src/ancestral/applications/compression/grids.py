@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ancestral.applications.compression.decimals import Decimals
 from ancestral.core import DataError
 
-__all__ = ["Floats", "Fractions", "Grid", "Grids", "Whole", "grid_of"]
+__all__ = ["Decimals", "Floats", "Fractions", "Grid", "Grids", "Whole", "grid_of"]
 
 _LARGEST = 1 << 52  # symbols beyond which float64 does not tell whole numbers apart
 _DENOMINATORS = (
@@ -104,7 +105,7 @@ class Floats:
         return self.number(symbols)
 
 
-Grid = Whole | Fractions | Floats
+Grid = Whole | Fractions | Floats | Decimals
 
 
 def grid_of(values: np.ndarray) -> tuple[Grid, np.ndarray]:
@@ -204,20 +205,22 @@ class Grids:
                 numbers[:, cell] = grid.number(flat[:, cell])
         return torch.from_numpy(numbers.reshape(found.shape))
 
-    def log_steps(self, symbols: Tensor) -> float:
+    def log_steps(self, symbols: Tensor, observed: Tensor | None = None) -> float:
         """Minus the log of each number's interval, summed: nats of masses less those of densities.
 
         Args:
             symbols: [rows, *shape].
+            observed: [rows, *shape] bool, cells that count; None: all.
         """
         if self.is_codes:
             return 0.0
+        seen = None if observed is None else observed.flatten(1).numpy()
         flat = symbols.reshape(len(symbols), -1).cpu().numpy()
         total = 0.0
         for cell in range(flat.shape[1]):
             grid = self.of(cell)
             if grid is not None:
-                own = flat[:, cell]
+                own = flat[:, cell] if seen is None else flat[seen[:, cell], cell]
                 total -= float(np.log(grid.edge(own + 1) - grid.edge(own)).sum())
         return total
 
@@ -228,5 +231,5 @@ class Grids:
     @staticmethod
     def from_json(found: list[Any]) -> Grids:
         """Undo `to_json`."""
-        kinds = {kind.__name__: kind for kind in (Whole, Fractions, Floats)}
+        kinds = {kind.__name__: kind for kind in (Whole, Fractions, Floats, Decimals)}
         return Grids(tuple(None if g is None else kinds[g[0]](*g[1:]) for g in found))

@@ -23,7 +23,7 @@ from ancestral.distributions import (
     OneHot,
 )
 
-__all__ = ["Factor", "Stacked", "columns_of"]
+__all__ = ["CodedCells", "Factor", "Stacked", "cells_of", "continuous_columns"]
 
 _WINDOW = 6.0  # standard deviations around the mean, up to twice as many, to draw from
 
@@ -42,9 +42,19 @@ class Factor:
     given: Callable[[Tensor], Distribution]
 
 
-def columns_of(factors: Sequence[Factor]) -> int:
-    """L, variables of all factors together."""
-    return max(factor.columns.stop for factor in factors)
+def continuous_columns(factors: Sequence[Factor], like: Tensor) -> np.ndarray:
+    """Which variables are numbers on a grid, [L] bool; the others are zero or one.
+
+    Args:
+        factors: of a prior.
+        like: a tensor of z's dtype and device.
+    """
+    size = max(factor.columns.stop for factor in factors)
+    found = np.ones(size, dtype=bool)
+    for factor in factors:
+        given = factor.given(like.new_zeros(1, size))
+        found[factor.columns] = not isinstance(given, HeadDistribution)
+    return found
 
 
 class Stacked:
@@ -88,25 +98,38 @@ class Stacked:
             self._cells(factor, z.clone()).pop(stack, z)
         return z
 
-    def _cells(self, factor: Factor, seen: Tensor) -> _Cells:
+    def _cells(self, factor: Factor, seen: Tensor) -> CodedCells:
         given = factor.given(seen)
-        return _cells_of(given, self.grid, factor.columns, len(seen), narrow=self.narrow)
+        return cells_of(given, self.grid, factor.columns, len(seen), narrow=self.narrow)
 
 
-class _Cells(ABC):
+class CodedCells(ABC):
     """Some columns of z under a distribution that is known."""
 
     @abstractmethod
-    def push(self, stack: LatentStack, z: Tensor) -> None: ...
+    def push(self, stack: LatentStack, z: Tensor) -> None:
+        """The columns of z."""
 
     @abstractmethod
     def pop(self, stack: LatentStack, z: Tensor) -> None:
         """Into the columns of z."""
 
 
-def _cells_of(
+def cells_of(
     given: Distribution, grid: LatentGrid, columns: slice, num_rows: int, *, narrow: bool
-) -> _Cells:
+) -> CodedCells:
+    """The coder of some columns of z under their distribution, given all factors before.
+
+    Args:
+        given: batch shape [rows] or [].
+        grid: of z.
+        columns: of z.
+        num_rows: of z.
+        narrow: as for `Stacked`.
+
+    Raises:
+        IncompatibleChoices: there is none.
+    """
     if isinstance(given, DiagonalNormal):
         parts = (given.loc, given.log_scale.exp())
         loc, scale = (p.expand(num_rows, p.shape[-1]) for p in parts)
@@ -127,7 +150,7 @@ def _cells_of(
     )
 
 
-class _NormalCells(_Cells):
+class _NormalCells(CodedCells):
     def __init__(
         self, loc: Tensor, scale: Tensor, grid: LatentGrid, columns: slice, *, narrow: bool
     ) -> None:
@@ -162,7 +185,7 @@ class _NormalCells(_Cells):
         self.grid.place(numbers, z, self.columns)
 
 
-class _BinaryCells(_Cells):
+class _BinaryCells(CodedCells):
     def __init__(self, masses: Tensor, grid: LatentGrid, columns: slice) -> None:
         self.masses = _numpy(masses).ravel()
         self.grid, self.columns = grid, columns
@@ -174,7 +197,7 @@ class _BinaryCells(_Cells):
         self.grid.place(stack.pop_bits(self.masses), z, self.columns)
 
 
-class _OneHotCells(_Cells):
+class _OneHotCells(CodedCells):
     def __init__(self, masses: Tensor, columns: slice) -> None:
         self.levels = masses.shape[-1]
         self.masses = integer_masses(_numpy(masses).reshape(-1, self.levels))
@@ -190,7 +213,7 @@ class _OneHotCells(_Cells):
         z[:, self.columns] = blocks.reshape(len(z), -1).to(z)
 
 
-class _MixtureCells(_Cells):
+class _MixtureCells(CodedCells):
     """Bits-back once more: the component is drawn by p(k | z), and comes back from the stack.
 
     Together -log p(z | k) - log p(k) + log p(k | z) = -log p(z): it costs what the mixture says.

@@ -12,7 +12,7 @@ from torch import Tensor
 from ancestral.applications.compression.entropy import CorruptWords
 from ancestral.applications.compression.latent_stack import LatentStack
 
-__all__ = ["LatentGrid"]
+__all__ = ["LatentGrid", "spread_rows"]
 
 _STEPS = 4.0  # at least, to a standard deviation of the posterior
 _SHARPEST = 0.02  # share of the rows that may be sharper than that
@@ -20,7 +20,8 @@ _UNIFORM = 12**0.5  # standard deviations that are as wide as a uniform distribu
 _FINEST, _COARSEST = -20, 3  # powers of 2 that a step may be
 _WIDEST, _REACHES = 8.0, (3, 14)  # standard deviations that are within reach; powers of 2
 _LONGEST = 21  # power of 2 of the points on either side of zero, at most
-_LIKELY = (-5.0, 2.0, 32)  # mean, deviation and bound of exponents, for their own message
+_BOUND = 32  # of exponents less their mean, for their own message
+_SPREADS = tuple(2.0**k for k in range(-3, 4))  # deviations of exponents that there can be
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,46 @@ class LatentGrid:
         found = numbers.reshape(len(z), -1) * self.steps(columns)
         z[:, columns] = torch.from_numpy(found).to(z)
 
-    def push(self, stack: LatentStack) -> None:
-        """The grid itself, in about half a byte for each variable."""
-        exponents = np.array(self.exponents, dtype=np.int32)
-        stack.push_normals(exponents, *_likely(self.size))
+    def push(self, stack: LatentStack, continuous: np.ndarray) -> None:
+        """The grid itself: mean and spread of the exponents, and then the exponents.
+
+        Args:
+            stack: to put it on.
+            continuous: [L] bool, variables that have exponents; those of others are 0.
+        """
+        exponents = np.array(self.exponents, dtype=np.int32)[continuous]
+        if len(exponents):
+            mean = round(float(exponents.mean()))
+            spread = _cheapest(exponents - mean)
+            stack.push_normals(exponents - mean, *_around(len(exponents), spread))
+            stack.push_number(spread, len(_SPREADS))
+            stack.push_number(mean - _FINEST, _COARSEST - _FINEST + 1)
         stack.push_number(self.reach, _REACHES[1] + 1)
 
     @staticmethod
-    def pop(stack: LatentStack, size: int) -> LatentGrid:
+    def pop(stack: LatentStack, continuous: np.ndarray) -> LatentGrid:
         """What `push` put there."""
         reach = stack.pop_number(_REACHES[1] + 1)
-        exponents = stack.pop_normals(*_likely(size))
+        exponents = np.zeros(len(continuous), dtype=np.int64)
+        if continuous.any():
+            mean = stack.pop_number(_COARSEST - _FINEST + 1) + _FINEST
+            spread = stack.pop_number(len(_SPREADS))
+            steps = stack.pop_normals(*_around(int(continuous.sum()), spread))
+            exponents[continuous] = steps + mean
         if exponents.max() > _COARSEST or reach - exponents.min() > _LONGEST:
             raise CorruptWords("expected a grid of latent variables, got something else")
         return LatentGrid(tuple(int(e) for e in exponents), reach)
+
+
+def spread_rows(num_rows: int, most: int) -> slice:
+    """Some rows, spread over all of them.
+
+    Example:
+        >>> spread_rows(10, 3)
+        slice(0, 9, 3)
+    """
+    every = max(1, num_rows // most)
+    return slice(0, min(num_rows, every * most), every)
 
 
 def _reaching(exponents: Tensor, loc: Tensor, scale: Tensor) -> LatentGrid:
@@ -115,6 +142,15 @@ def _reaching(exponents: Tensor, loc: Tensor, scale: Tensor) -> LatentGrid:
     return LatentGrid(tuple(max(int(e), reach - _LONGEST) for e in exponents), reach)
 
 
-def _likely(size: int) -> tuple[np.ndarray, np.ndarray, int]:
-    mean, deviation, bound = _LIKELY
-    return np.full(size, mean), np.full(size, deviation), bound
+def _around(size: int, spread: int) -> tuple[np.ndarray, np.ndarray, int]:
+    return np.zeros(size), np.full(size, _SPREADS[spread]), _BOUND
+
+
+def _cheapest(numbers: np.ndarray) -> int:
+    """The deviation under which numbers take fewest bits, as a place in `_SPREADS`."""
+    costs = []
+    for spread in range(len(_SPREADS)):
+        stack = LatentStack()
+        stack.push_normals(numbers, *_around(len(numbers), spread))
+        costs.append(stack.num_bits)
+    return costs.index(min(costs))

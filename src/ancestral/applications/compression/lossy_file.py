@@ -31,6 +31,9 @@ class LossyFile:
         squared_error: mean over the cells, in the data's units.
         distortion_nats: -log p(x | z) of all rows, at the z that is sent: how far x is from what
             comes back, and no likelihood of x.
+        lossless_nats: what the rows take without loss, about: KL and distortion together, with
+            what it takes to say numbers as finely as their grids do.
+        restored: what comes back, as a document.
         seconds: that coding took.
     """
 
@@ -42,6 +45,8 @@ class LossyFile:
     kl_nats: float
     squared_error: float
     distortion_nats: float
+    lossless_nats: float
+    restored: Document
     seconds: float
 
     @property
@@ -81,12 +86,14 @@ def lossy_file(
             f"a lossy message is of rows of numbers, got a {document.form} file",
             hint="leave out --lossy: without loss it can be compressed",
         )
-    options = CodingOptions(batch_size or _ROWS, seed)
+    options = CodingOptions(_ROWS if batch_size is None else batch_size, seed)
     codec = coder.lossy_codec(document.grids, options)
     started = time.perf_counter()
-    message = codec.encode(document.symbols, progress)
+    message = codec.encode(document.symbols, progress, document.gaps)
     seconds = time.perf_counter() - started
     received = coder.restored(document, message.symbols)
+    seen = None if document.gaps is None else document.gaps.observed
+    steps = document.grids.log_steps(document.symbols, seen)
     data, num_side = coder.file(received, options, message.words, is_lossy=True)
     return LossyFile(
         data,
@@ -97,5 +104,7 @@ def lossy_file(
         message.kl_nats,
         message.squared_error,
         message.distortion_nats,
+        message.kl_nats + message.distortion_nats + steps,
+        received,
         seconds,
     )

@@ -14,6 +14,7 @@ from ancestral.applications.compression.batched import refuse_left_over
 from ancestral.applications.compression.channels import Reader, Recorder
 from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
 from ancestral.applications.compression.entropy import WordStack, integer_masses
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids
 from ancestral.applications.compression.sites import SiteCoders
 from ancestral.models import OrderEnsemble
@@ -51,26 +52,31 @@ class MixedOrdersCodec:
         self._options = options
 
     def encode(
-        self, symbols: Tensor, context: Tensor | None = None, progress: Progress | None = None
+        self,
+        symbols: Tensor,
+        context: Tensor | None = None,
+        progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Encoded:
         """The rows as words; see `Codec`."""
-        stack, content = WordStack(), 0.0
+        stack, content, gain = WordStack(), 0.0, 0.0
         batches = self._batches(len(symbols))
         for rows in reversed(batches):
             some = symbols[rows]
             given = None if context is None else context[rows]
-            joint = self._log_joint(some, given)
+            own = None if gaps is None else gaps.rows(rows)
+            joint = self._log_joint(some, given, own)
             content -= float(joint.logsumexp(0).sum()) - len(some) * math.log(self._num_orders)
             if rows is batches[-1]:
                 best = np.array([int(joint.sum(1).argmax())])
-                self._record(stack, best.repeat(len(some)), some, given, progress)
+                gain += self._record(stack, best.repeat(len(some)), some, given, progress, own)
                 stack.push(best, self._prior(1))
             else:
                 orders = stack.pop(self._posterior(joint))
-                self._record(stack, orders, some, given, progress)
+                gain += self._record(stack, orders, some, given, progress, own)
                 stack.push(orders, self._prior(len(some)))
-        content += self._grids.log_steps(symbols)
-        return Encoded(stack.words, content)
+        content += self._grids.log_steps(symbols, None if gaps is None else gaps.observed)
+        return Encoded(stack.words, content, content + gain)
 
     def decode(
         self,
@@ -78,6 +84,7 @@ class MixedOrdersCodec:
         num_rows: int,
         context: Tensor | None = None,
         progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Tensor:
         """The rows; see `Codec`."""
         stack = WordStack(words)
@@ -86,13 +93,14 @@ class MixedOrdersCodec:
         for rows in batches:
             some = found[rows]  # a view
             given = None if context is None else context[rows]
+            own = None if gaps is None else gaps.rows(rows)
             if rows is batches[-1]:
                 orders = stack.pop(self._prior(1)).repeat(len(some))
-                self._read(stack, orders, some, given, progress)
+                self._read(stack, orders, some, given, progress, own)
             else:
                 orders = stack.pop(self._prior(len(some)))
-                self._read(stack, orders, some, given, progress)
-                stack.push(orders, self._posterior(self._log_joint(some, given)))
+                self._read(stack, orders, some, given, progress, own)
+                stack.push(orders, self._posterior(self._log_joint(some, given, own)))
         refuse_left_over(stack)
         return found
 
@@ -103,8 +111,14 @@ class MixedOrdersCodec:
         symbols: Tensor,
         context: Tensor | None,
         progress: Progress | None,
-    ) -> None:
-        """Put rows on the stack, those of an order together."""
+        gaps: Gaps | None,
+    ) -> float:
+        """Put rows on the stack, those of an order together.
+
+        Returns:
+            Nats that the masses coded by take more than what the model says; less than 0, mostly.
+        """
+        gain = 0.0
         # the last group first: the decoder meets the first one first
         for order, rows in reversed(_groups(orders)):
             recorder, given = Recorder(), None if context is None else context[rows]
@@ -116,8 +130,11 @@ class MixedOrdersCodec:
                 symbols[rows],
                 given,
                 progress,
+                None if gaps is None else gaps.rows(rows),
             )
+            gain += recorder.coded_nats - recorder.content_nats
             recorder.push_to(stack)
+        return gain
 
     def _read(
         self,
@@ -126,12 +143,20 @@ class MixedOrdersCodec:
         found: Tensor,
         context: Tensor | None,
         progress: Progress | None,
+        gaps: Gaps | None,
     ) -> None:
         """Take rows from the stack, into `found`."""
         for order, rows in _groups(orders):
             reader, given = Reader(stack), None if context is None else context[rows]
             found[rows] = code_rows(
-                self._members[order], self._coders, reader, len(rows), None, given, progress
+                self._members[order],
+                self._coders,
+                reader,
+                len(rows),
+                None,
+                given,
+                progress,
+                None if gaps is None else gaps.rows(rows),
             )
 
     def _batches(self, num_rows: int) -> list[slice]:
@@ -145,12 +170,16 @@ class MixedOrdersCodec:
         return self._model.num_orders
 
     @torch.no_grad()
-    def _log_joint(self, symbols: Tensor, context: Tensor | None) -> Tensor:
-        """Log p(x | o_m), [M, rows], in double precision."""
+    def _log_joint(self, symbols: Tensor, context: Tensor | None, gaps: Gaps | None) -> Tensor:
+        """Log p(x | o_m), [M, rows], in double precision; missing sites do not count."""
         network = self._model.model.network
         x = self._grids.numbers(symbols).to(network.device, network.dtype)
         given = None if context is None else context.to(network.device, network.dtype)
-        return self._model.log_prob_orders(x, given).double().cpu()
+        if gaps is None:
+            return self._model.log_prob_orders(x, given).double().cpu()
+        seen = gaps.observed.reshape(len(x), network.num_sites, network.width).any(-1)
+        sites = torch.stack([m.log_prob_sites(x, given).double() for m in self._members]).cpu()
+        return torch.where(seen, sites, 0.0).sum(-1)
 
     def _posterior(self, joint: Tensor) -> np.ndarray:
         return integer_masses(joint.softmax(0).T.contiguous().numpy())

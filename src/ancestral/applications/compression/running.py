@@ -14,6 +14,7 @@ from ancestral.applications.compression.batched import refuse_left_over
 from ancestral.applications.compression.channels import Channel, Reader, Recorder
 from ancestral.applications.compression.codec import CodingOptions, Encoded, Progress
 from ancestral.applications.compression.entropy import WordStack
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids
 from ancestral.applications.compression.sites import SiteCoders
 from ancestral.models import AutoregressiveModel
@@ -48,7 +49,11 @@ class RunningCodec:
         self._coders = SiteCoders(model.head, Grids())
 
     def encode(
-        self, symbols: Tensor, context: Tensor | None = None, progress: Progress | None = None
+        self,
+        symbols: Tensor,
+        context: Tensor | None = None,
+        progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Encoded:
         """The sequence as words.
 
@@ -56,12 +61,13 @@ class RunningCodec:
             symbols: [N] int64.
             context: None.
             progress: is told of symbols that are done.
+            gaps: None.
         """
-        del context
+        del context, gaps
         recorder, stack = Recorder(), WordStack()
         self._code(recorder, len(symbols), symbols.cpu().numpy(), progress)
         recorder.push_to(stack)
-        return Encoded(stack.words, recorder.content_nats)
+        return Encoded(stack.words, recorder.content_nats, recorder.coded_nats)
 
     def decode(
         self,
@@ -69,9 +75,10 @@ class RunningCodec:
         num_rows: int,
         context: Tensor | None = None,
         progress: Progress | None = None,
+        gaps: Gaps | None = None,
     ) -> Tensor:
         """The sequence, [N] int64, for N = num_rows."""
-        del context
+        del context, gaps
         stack = WordStack(words)
         found = self._code(Reader(stack), num_rows, None, progress)
         refuse_left_over(stack)

@@ -8,15 +8,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ancestral.applications.compression.cells import CellCoder, Tabled, cell_coder
+from ancestral.applications.compression.cell import CellCoder
+from ancestral.applications.compression.cells import Tabled, cell_coder
 from ancestral.applications.compression.channels import Channel
 from ancestral.applications.compression.grids import Grids
 from ancestral.distributions import SiteHead, UniformSites
 from ancestral.models import Units
 
-__all__ = ["SiteCoders"]
+__all__ = ["SiteCoders", "Unseen"]
 
 _MASSES = 1 << 22  # at once: 32 MB
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Cells of some rows that are missing.
+
+    Args:
+        observed: [n, W] or [n, T, W] bool.
+        guess: int64 of the same shape; what counts is where nothing is observed.
+    """
+
+    observed: np.ndarray
+    guess: np.ndarray
+
+    def rows(self, selection: slice) -> Unseen:
+        """Of some rows."""
+        return Unseen(self.observed[selection], self.guess[selection])
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,12 @@ class SiteCoders:
     _found: dict[int, list[CellCoder]] = field(default_factory=dict, repr=False, compare=False)
 
     def code(
-        self, index: int, features: Tensor, channel: Channel, symbols: np.ndarray | None
+        self,
+        index: int,
+        features: Tensor,
+        channel: Channel,
+        symbols: np.ndarray | None,
+        unseen: Unseen | None = None,
     ) -> np.ndarray:
         """One site of n rows.
 
@@ -48,6 +71,7 @@ class SiteCoders:
             features: [n, P].
             channel: to exchange with.
             symbols: [n, W] int64 if they are known.
+            unseen: [n, W], cells that are not exchanged; None: all are.
 
         Returns:
             [n, W] int64.
@@ -57,14 +81,26 @@ class SiteCoders:
         before = features.new_zeros(len(features), 0)
         for c, coder in enumerate(self._coders(index)):
             known = None if symbols is None else np.ascontiguousarray(symbols[:, c])
-            found[:, c] = coder.code(features, before, channel, known)
+            if unseen is None or unseen.observed[:, c].all():
+                found[:, c] = coder.code(features, before, channel, known)
+            else:
+                rows = np.flatnonzero(unseen.observed[:, c])
+                found[:, c] = unseen.guess[:, c]
+                if len(rows):
+                    own = torch.from_numpy(rows).to(features.device)
+                    known = None if known is None else known[rows]
+                    found[rows, c] = coder.code(features[own], before[own], channel, known)
             if c + 1 < width:
                 number = torch.from_numpy(found[:, : c + 1].astype(np.float64))
                 before = number.to(features)
         return found
 
     def code_all(
-        self, features: Tensor, channel: Channel, symbols: np.ndarray | None
+        self,
+        features: Tensor,
+        channel: Channel,
+        symbols: np.ndarray | None,
+        unseen: Unseen | None = None,
     ) -> np.ndarray:
         """All sites of n rows, each given its own features.
 
@@ -72,6 +108,7 @@ class SiteCoders:
             features: [n, T, P].
             channel: to exchange with.
             symbols: [n, T, W] int64 if they are known.
+            unseen: [n, T, W], cells that are not exchanged; None: all are.
 
         Returns:
             [n, T, W] int64.
@@ -82,6 +119,10 @@ class SiteCoders:
             # sites that are alike are as many rows of one
             flat = features.flatten(0, 1)
             known = None if symbols is None else symbols.reshape(len(flat), -1)
+            flat_unseen = None
+            if unseen is not None:
+                parts = (unseen.observed, unseen.guess)
+                flat_unseen = Unseen(*(part.reshape(len(flat), -1) for part in parts))
             at_once = max(1, _MASSES // (first.site.num_codes or 1))
             parts = [
                 self.code(
@@ -89,6 +130,7 @@ class SiteCoders:
                     flat[at : at + at_once],
                     channel,
                     None if known is None else known[at : at + at_once],
+                    None if flat_unseen is None else flat_unseen.rows(slice(at, at + at_once)),
                 )
                 for at in range(0, len(flat), at_once)
             ]
@@ -99,6 +141,7 @@ class SiteCoders:
                 features[:, t, : self.head.num_site_features(t)],
                 channel,
                 None if symbols is None else symbols[:, t],
+                None if unseen is None else Unseen(unseen.observed[:, t], unseen.guess[:, t]),
             )
             for t in range(num_sites)
         ]

@@ -1,4 +1,4 @@
-"""P(X < x) and P(X > x) of the densities that a cell can have."""
+"""P(X < x), P(X > x) and masses of intervals, under the densities that a cell can have."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from ancestral.distributions import (
     FixedScaleNormal,
     Gamma,
     LogNormal,
+    Normal,
     SiteMixture,
     StudentT,
     TruncatedNormal,
 )
 from ancestral.distributions.incomplete_beta import beta_cdf
+from ancestral.distributions.normal import normal_cdf
 from ancestral.distributions.truncated_normal import log_normal_mass
 
-__all__ = ["tails"]
+__all__ = ["log_masses", "tails"]
 
 
 def tails(head: CellHead, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,15 +61,57 @@ def tails(head: CellHead, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     return rule(head, features, x)
 
 
+def log_masses(head: CellHead, features: Tensor, edges: Tensor) -> Tensor:
+    """Log of P(a < X < b) for neighbouring edges a, b, also where all `tails` are 0 or 1.
+
+    Of Gaussian families and their mixtures it is exact; of others, the density in the middle of
+    the interval times its length.
+
+    Args:
+        head: as for `tails`.
+        features: [..., P, 1], in double precision.
+        edges: [..., K + 1], in double precision, which do not fall.
+
+    Returns:
+        [..., K]; -inf for empty intervals.
+    """
+    if isinstance(head, SiteMixture):
+        logits, components = head.split(features)  # [..., M, 1], [..., M, P, 1]
+        each = log_masses(head.component, components, edges.unsqueeze(-2))
+        return (logits.log_softmax(head.axis) + each).logsumexp(-2)
+    standardised = _STANDARDISED.get(type(head))
+    low, high = edges[..., :-1], edges[..., 1:]
+    if standardised is not None:
+        a, b = (standardised(head, features, end) for end in (low, high))
+        found = log_normal_mass(*torch.broadcast_tensors(a, b))
+    else:
+        middle = ((low + high) / 2).unsqueeze(-1)
+        density = head.log_prob_cells(features.unsqueeze(-3), middle).squeeze(-1)
+        found = density + (high - low).log()
+    return torch.where(high > low, found.nan_to_num(*3 * (-math.inf,)), -math.inf)
+
+
 def _fixed_scale(head: Any, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    z = (x - features.select(head.axis, 0)) / head.scale
-    return torch.special.ndtr(z), torch.special.ndtr(-z)
+    z = _by_fixed_scale(head, features, x)
+    return normal_cdf(z), normal_cdf(-z)
 
 
 def _log_normal(head: Any, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    z = _by_logarithm(head, features, x)
+    return normal_cdf(z), normal_cdf(-z)
+
+
+def _by_fixed_scale(head: Any, features: Tensor, x: Tensor) -> Tensor:
+    return (x - features.select(head.axis, 0)) / head.scale
+
+
+def _by_scale(head: Any, features: Tensor, x: Tensor) -> Tensor:
     loc, log_scale = head.location_and_log_scale(features)
-    z = (x.clamp_min(0).log() - loc) * torch.exp(-log_scale)
-    return torch.special.ndtr(z), torch.special.ndtr(-z)
+    return (x - loc) * torch.exp(-log_scale)
+
+
+def _by_logarithm(head: Any, features: Tensor, x: Tensor) -> Tensor:
+    return _by_scale(head, features, x.clamp_min(0).log())
 
 
 def _exponential(head: Any, features: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,6 +171,12 @@ def _continuous_bernoulli(head: Any, features: Tensor, x: Tensor) -> tuple[Tenso
 
     return share(logits, inside), share(-logits, 1 - inside)
 
+
+_STANDARDISED: dict[type, Callable[[Any, Tensor, Tensor], Tensor]] = {
+    Normal: _by_scale,
+    FixedScaleNormal: _by_fixed_scale,
+    LogNormal: _by_logarithm,
+}
 
 _RULES: dict[type, Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]] = {
     FixedScaleNormal: _fixed_scale,

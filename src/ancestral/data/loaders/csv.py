@@ -15,11 +15,14 @@ from ancestral.data.tables import take_label, without_columns
 
 __all__ = ["raw_from_frame", "read_csv"]
 
-_MISSING = ("", "NA", "N/A", "NaN", "nan", "?", "null", "NULL", "None")
+_MISSING = (
+    *("", "?", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "#N/A N/A"),
+    *("NaN", "nan", "-NaN", "-nan", "null", "NULL", "None"),
+)
 
 
 def read_csv(path: Path, options: ReadOptions) -> Raw:
-    """The rows of a text table; '', NA, NaN, null and ? are missing cells.
+    """The rows of a text table; '', NA, n/a, NaN, null and ? are missing cells.
 
     Commas, semicolons and tabs separate. The first line is a header unless a cell of it is a
     number; without one the columns are named column_1, column_2, ...

@@ -8,6 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from ancestral.core.noise import normal_noise, uniform_noise
 from ancestral.inference.mcmc.leapfrog import Phase, leapfrog
 from ancestral.inference.mcmc.target import Evaluated
 
@@ -57,7 +58,7 @@ def hmc(
         | Hybrid Monte Carlo (Duane et al., 1987)
         | MCMC Using Hamiltonian Dynamics (Neal, 2011), section 3.2
     """
-    momentum = torch.randn_like(start.z)
+    momentum = normal_noise(start.z.shape, start.z)
     at = [start]
 
     def gradient(z: Tensor) -> Tensor:
@@ -92,5 +93,5 @@ def accept(start: P, proposal: P, log_correction: Tensor) -> Transition[P]:
     log_ratio = proposal.log_density - start.log_density + log_correction
     valid = proposal.log_density.isfinite() & proposal.gradient.isfinite().all(-1)
     log_ratio = torch.where(valid & ~log_ratio.isnan(), log_ratio, -torch.inf)
-    accepted = torch.rand_like(log_ratio).log() < log_ratio
+    accepted = uniform_noise(log_ratio.shape, log_ratio).log() < log_ratio
     return Transition(proposal.where(accepted, start), log_ratio.clamp_max(0).exp(), accepted)

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ancestral.applications.compression.documents.document import Document, Reading, as_symbols
+from ancestral.applications.compression.gaps import Gaps, gaps_of
 from ancestral.applications.compression.grids import Floats, Grid, Grids, Whole, grid_of
 from ancestral.core import DataError, Kind, Specification
 
@@ -72,6 +73,7 @@ def array_document(
         symbols = np.stack([part for part, _ in parts], 1).reshape(values.shape)
         found = tuple(grid for _, grid in parts)
         grids = Grids(found if len(set(found)) > 1 else found[:1])
+    missing = gaps_of(symbols, ~gaps)
     content = np.ascontiguousarray(array).tobytes()
     head = b""
     if file is not None:
@@ -84,7 +86,6 @@ def array_document(
     }
     side = (
         head,
-        np.packbits(gaps).tobytes() if gaps.any() else b"",
         values[gaps].tobytes() if odd else b"",
         np.flatnonzero(zeros).astype("<i8").tobytes(),
     )
@@ -99,6 +100,7 @@ def array_document(
         rival=_packed(symbols, cells, array),
         pixels=_pixels(symbols, spec),
         remark=remark,
+        gaps=missing,
     )
 
 
@@ -108,17 +110,17 @@ def restore_array(
     symbols: np.ndarray,
     grids: Grids,
     reading: Reading,
+    gaps: Gaps | None = None,
 ) -> bytes:
     """The bytes of the array, or of its file."""
     del reading
-    head, gaps, odd, zeros = side
+    head, odd, zeros = side
     dtype = np.dtype(details["dtype"])
     values = _numbers(symbols, grids, dtype)
     flat = values.reshape(-1)
     flat[np.frombuffer(zeros, "<i8")] = -0.0 if zeros else 0
-    if gaps:
-        holes = np.unpackbits(np.frombuffer(gaps, np.uint8), count=flat.size).astype(bool)
-        flat[holes] = np.frombuffer(odd, dtype.newbyteorder("=")) if odd else np.nan
+    if gaps is not None:
+        flat[~gaps.seen] = np.frombuffer(odd, dtype.newbyteorder("=")) if odd else np.nan
     array = flat.reshape(details["shape"])
     return head + array.tobytes(order=details["order"])
 
@@ -162,8 +164,6 @@ def _on_grid(
         grid = replace(grid, dequantized=True)
     symbols = np.zeros(values.shape, dtype=np.int64)
     symbols[~gaps] = found
-    # a guess for what is missing: the model is shown it, and it costs little there
-    symbols[gaps] = np.sort(found)[len(found) // 2] if len(found) else 0
     return symbols, grid
 
 

@@ -5,32 +5,26 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ancestral.applications.compression.documents.spans import plain
-from ancestral.applications.compression.grids import Floats, Fractions, Grid, Whole
+from ancestral.applications.compression.documents.writing import texts_of
+from ancestral.applications.compression.grids import Decimals, Floats, Fractions, Grid, Whole
 from ancestral.core import Kind
 
 __all__ = ["CodedColumn", "coded_column", "written_column"]
 
 _DECIMAL = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?\Z")
+_SCIENTIFIC = re.compile(r"(-?)(\d)\.(\d{1,15})e([+-]\d{2,3})\Z", re.ASCII)
 _MOST_PLACES = 15
+_MOST_DIGITS = 16  # of a number that can be on a grid
 _LARGEST = 1 << 52
 _OTHER_BITS = 90  # that a cell costs which is stored as it is, about
-_FLOATS = (
-    "r",
-    ".18e",
-    ".17g",
-    ".16e",
-    ".15e",
-    ".6e",
-    ".7e",
-    ".8e",
-)  # r: the shortest that reads back
+_FLOATS = ("r", ".18e", ".17g", ".16e")  # r: the shortest that reads back
 
 
 @dataclass(frozen=True)
@@ -41,13 +35,15 @@ class CodedColumn:
         symbols: [rows] int64.
         grid: that they are on; None for codes.
         style: how a symbol is written, as JSON.
-        others: places, as steps from one to the next, and texts of cells written otherwise.
+        others: texts of cells that are written otherwise.
+        known: [rows] bool, False where a cell is one of these.
     """
 
     symbols: np.ndarray
     grid: Grid | None
     style: dict[str, Any]
-    others: list[list[Any]]
+    others: list[str]
+    known: np.ndarray
 
 
 def coded_column(
@@ -71,6 +67,7 @@ def coded_column(
     discrete = kind is not None and kind.is_discrete
     ways = [_decimals(texts, places) for places in _places(texts)]
     if not discrete:
+        ways += [_scientific(texts, digits) for digits in _digits(texts)]
         ways.append(_floats(texts))
     if discrete:
         top = _LARGEST if kind is Kind.COUNT else (num_levels or 2) - 1
@@ -78,15 +75,17 @@ def coded_column(
     best = min((way.shortest() for way in ways), key=lambda way: way.bits)
     style = {**best.style, "around": [before, after]} if before or after else best.style
     written = _written(best, style)
-    others = [(row, cell) for row, cell in enumerate(cells) if written[row] != cell]
-    grid = best.grid
+    known = np.array([text == cell for text, cell in zip(written, cells, strict=True)], bool)
+    seen = best.symbols[known]
+    low, high = (int(seen.min()), int(seen.max())) if len(seen) else (0, 0)
+    grid = _reaching(best.grid, low, high)
     if discrete:
         grid = None if kind in (Kind.BINARY, Kind.CATEGORICAL) else grid
         if kind is Kind.LEVELS:
             grid = Whole(0, (num_levels or 2) - 1)
         elif kind is Kind.COUNT:
-            grid = Whole(0, int(best.symbols.max(initial=0)))
-    return CodedColumn(best.symbols, grid, style, _steps(others))
+            grid = Whole(0, high)
+    return CodedColumn(best.symbols, grid, style, _others(cells, known), known)
 
 
 def written_column(column: CodedColumn, categories: tuple[str, ...] | None) -> list[str]:
@@ -97,9 +96,8 @@ def written_column(column: CodedColumn, categories: tuple[str, ...] | None) -> l
             known[int(code)] = cell
         found = [known[code] for code in column.symbols.tolist()]
     else:
-        found = _texts(column.symbols, column.style)
-    places, cells = column.others
-    for row, cell in zip(np.cumsum(places).tolist(), cells, strict=True):
+        found = texts_of(column.symbols, column.style)
+    for row, cell in zip(np.flatnonzero(~column.known).tolist(), column.others, strict=True):
         found[row] = cell
     return found
 
@@ -116,12 +114,9 @@ def _of_categories(cells: Sequence[str], categories: tuple[str, ...]) -> CodedCo
     style = {str(code): cell for code, cell in mostly.items() if cell != categories[code]}
     common = np.bincount(codes[codes >= 0], minlength=1).argmax()
     symbols = np.where(codes < 0, common, codes)
-    others = [
-        (row, cell)
-        for row, cell in enumerate(cells)
-        if codes[row] < 0 or mostly[int(codes[row])] != cell
-    ]
-    return CodedColumn(symbols, None, {"as": style} if style else {}, _steps(others))
+    usual = [code >= 0 and mostly[code] == cell for code, cell in zip(codes, cells, strict=True)]
+    own = np.array(usual, dtype=bool)
+    return CodedColumn(symbols, None, {"as": style} if style else {}, _others(cells, own), own)
 
 
 @dataclass(frozen=True)
@@ -154,7 +149,7 @@ class _Way:
         low, high = int(symbols.min(initial=instead)), int(symbols.max(initial=instead))
         rows = slice(0, 2000)  # enough to tell one style from another
         wrong = [
-            sum(a != b for a, b in zip(_texts(symbols[rows], s), self.texts[rows], strict=True))
+            sum(a != b for a, b in zip(texts_of(symbols[rows], s), self.texts[rows], strict=True))
             for s in self.styles
         ]
         best = int(np.argmin(wrong))
@@ -175,6 +170,8 @@ class _Way:
 def _reaching(grid: Grid, low: int, high: int) -> Grid:
     if isinstance(grid, Fractions):
         return Fractions(low, high, grid.denominator)
+    if isinstance(grid, Decimals):
+        return Decimals(low, high, grid.digits)
     return Floats(low, high, grid.bits) if isinstance(grid, Floats) else Whole(low, high)
 
 
@@ -193,13 +190,47 @@ def _decimals(texts: list[str], places: int) -> _Way:
         match = _DECIMAL.match(text)
         if match is None or len(match[3] or "") > places:
             continue
-        number = int(match[2] + (match[3] or "").ljust(places, "0"))
+        digits = match[2] + (match[3] or "").ljust(places, "0")
+        if len(digits.lstrip("0")) > _MOST_DIGITS:
+            continue
+        number = int(digits)
         if number < _LARGEST:
             symbols[row] = -number if match[1] == "-" else number
             known[row] = True
-    styles = tuple({"places": places, "zeros": zeros} for zeros in ("all", "none", "one"))
+    kinds = ("all", "none", "one") if places else ("all",)
+    styles: list[dict[str, Any]] = [{"places": places, "zeros": zeros} for zeros in kinds]
+    width = _width(texts)
+    if width > 1:
+        styles += [{**style, "width": width} for style in styles]
     grid = Fractions(0, 0, 10**places) if places else Whole(0, 0)
-    return _Way(texts, symbols, known, grid, styles if places else styles[:1], styles[0])
+    return _Way(texts, symbols, known, grid, tuple(styles), styles[0])
+
+
+def _width(texts: list[str]) -> int:
+    """Digits before the point, where zeros fill up all numbers to as many; 0 where they do not."""
+    found = [match[2] for match in map(_DECIMAL.match, texts[:2000]) if match is not None]
+    if not any(len(digits) > 1 and digits[0] == "0" for digits in found):
+        return 0
+    return Counter(map(len, found)).most_common(1)[0][0]
+
+
+def _digits(texts: list[str]) -> list[int]:
+    """Numbers of digits after the point, in numbers such as 1.25e-03."""
+    matches = filter(None, map(_SCIENTIFIC.match, texts[:2000]))
+    return [digits for digits, _ in Counter(len(match[3]) for match in matches).most_common(2)]
+
+
+def _scientific(texts: list[str], digits: int) -> _Way:
+    symbols, known = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=bool)
+    for row, text in enumerate(texts):
+        match = _SCIENTIFIC.match(text)
+        if match is None or len(match[3]) != digits:
+            continue
+        size = Decimals.symbol(int(match[2] + match[3]), int(match[4]), digits)
+        if size is not None:
+            symbols[row], known[row] = (-size if match[1] else size), True
+    style: dict[str, Any] = {"scientific": digits}
+    return _Way(texts, symbols, known, Decimals(0, 0, digits), (style,), style)
 
 
 def _floats(texts: list[str]) -> _Way:
@@ -225,45 +256,7 @@ def _whole(way: _Way, top: int) -> _Way:
 
 
 def _written(way: _Way, style: dict[str, Any]) -> list[str]:
-    return _texts(way.symbols, style)
-
-
-def _texts(symbols: np.ndarray, style: dict[str, Any]) -> list[str]:
-    """Symbols as a style writes them."""
-    before, after = style.get("around", ("", ""))
-    write = _writer(style)
-    memory: dict[int, str] = {}
-    found = []
-    for symbol in symbols.tolist():
-        text = memory.get(symbol)
-        if text is None:
-            text = memory[symbol] = before + write(symbol) + after
-        found.append(text)
-    return found
-
-
-def _writer(style: dict[str, Any]) -> Callable[[int], str]:
-    if "float" in style:
-        form = style["float"]
-
-        def of_float(symbol: int) -> str:
-            value = float(Floats(0, 0).number(np.array([symbol]))[0])
-            return repr(value) if form == "r" else format(value, form)
-
-        return of_float
-    places, zeros = style["places"], style["zeros"]
-    steps = 10**places if style.get("whole") else 1
-
-    def of_decimal(symbol: int) -> str:
-        if not places:
-            return str(symbol)
-        digits = str(abs(symbol) * steps).rjust(places + 1, "0")
-        whole, part = digits[:-places], digits[-places:]
-        if zeros != "all":
-            part = part.rstrip("0") or ("0" if zeros == "one" else "")
-        return ("-" if symbol < 0 else "") + whole + ("." + part if part else "")
-
-    return of_decimal
+    return texts_of(way.symbols, style)
 
 
 def _around(cells: Sequence[str]) -> tuple[str, str]:
@@ -285,6 +278,5 @@ def _inside(cell: str, before: str, after: str) -> str:
     return cell.strip(' "')
 
 
-def _steps(others: list[tuple[int, str]]) -> list[list[Any]]:
-    places = np.diff([0, *(row for row, _ in others)]).tolist()
-    return [places, [cell for _, cell in others]]
+def _others(cells: Sequence[str], known: np.ndarray) -> list[str]:
+    return [cells[row] for row in np.flatnonzero(~known).tolist()]

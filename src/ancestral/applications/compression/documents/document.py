@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids
 from ancestral.core import Specification
 from ancestral.data import Vocabulary
@@ -32,6 +33,7 @@ class Document:
         context: [rows, context_size] that the rows are given, or None.
         rival: what general-purpose compressors are given instead, where that is fairer to them.
         pixels: [images, height, width(, 3)] uint8 if they are pictures, for comparison with PNG.
+        gaps: cells that are missing, or None: they are not coded.
         remark: what a person should know of what comes back, or "".
     """
 
@@ -46,6 +48,7 @@ class Document:
     rival: bytes | None = None
     pixels: np.ndarray | None = None
     remark: str = ""
+    gaps: Gaps | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ class Reading:
     vocabulary: Vocabulary | None = None
 
 
-Restore = Callable[[dict[str, Any], list[bytes], np.ndarray, Grids, Reading], bytes]
-"""Details, side information, symbols, their grids, and how the run reads -> content."""
+Restore = Callable[[dict[str, Any], list[bytes], np.ndarray, Grids, Reading, Gaps | None], bytes]
+"""Details, side information, symbols, their grids, how the run reads, and gaps -> content."""
 
 
 @dataclass(frozen=True)

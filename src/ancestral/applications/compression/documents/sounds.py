@@ -19,6 +19,7 @@ import numpy as np
 from ancestral.applications.compression.documents.document import Document, Reading, as_symbols
 from ancestral.applications.compression.documents.waves import Wave, wave_of
 from ancestral.applications.compression.entropy import TOTAL, WordStack
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids
 from ancestral.core import DataError, ShapeError
 from ancestral.data.loaders.sound import NUM_LEVELS, mu_law
@@ -91,9 +92,10 @@ def restore_sound(
     symbols: np.ndarray,
     grids: Grids,
     reading: Reading,
+    gaps: Gaps | None = None,
 ) -> bytes:
     """The bytes of the file."""
-    del grids, reading
+    del grids, reading, gaps
     packed, skeleton, words, tail = side
     recipe, steps = json.loads(packed)
     codes = np.concatenate((symbols.ravel(), np.frombuffer(tail, np.uint8).astype(np.int64)))
@@ -199,7 +201,8 @@ def _alone(content: bytes, name: str) -> tuple[bytes, list[Wave], _Recipe]:
 def _unzipped(content: bytes, name: str) -> tuple[bytes, list[Wave], _Recipe]:
     """The archive without its sounds, and these.
 
-    A sound that was deflated in a way that zlib does not repeat stays in the archive as it is.
+    A sound that was deflated in a way that zlib does not repeat, or that is no plain sound, stays
+    in the archive as it is.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
@@ -214,11 +217,16 @@ def _unzipped(content: bytes, name: str) -> tuple[bytes, list[Wave], _Recipe]:
             hint="copy or download the file again",
         ) from None
     skeleton, waves, recipe, at, removed = [], [], [], 0, 0
+    refused: DataError | None = None
     for member, inside in members:
         begin = _begin(content, member.header_offset)
         raw = content[begin : begin + member.compress_size]
         way = _way(inside, raw)
-        head, wave, end = wave_of(inside, f"{member.filename} of {name}")
+        try:
+            head, wave, end = wave_of(inside, f"{member.filename} of {name}")
+        except DataError as error:
+            refused = refused or error
+            continue
         if way is None or (waves and wave.width != waves[0].width):
             continue
         skeleton.append(content[at:begin])
@@ -227,6 +235,8 @@ def _unzipped(content: bytes, name: str) -> tuple[bytes, list[Wave], _Recipe]:
         recipe.append((where, *way, head.hex(), end.hex(), number, wave.channels))
         waves.append(wave)
         at, removed = begin + len(raw), removed + len(raw)
+    if not waves and refused is not None:
+        raise refused
     if not waves:
         raise DataError(
             f"expected .wav files in {name} that can be packed again as they were, got none",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from ancestral.core import DataError
 
@@ -83,25 +84,25 @@ def _records(text: str, delimiter: str, at: int) -> list[list[Span]]:
     """Spans of all cells, line by line; a quoted cell may hold delimiters and ends of lines."""
     if '"' not in text:
         return _plain_records(text, delimiter, at)
-    records, row, begin, quoted = [], [], at, False
-    for place in range(at, len(text)):
-        letter = text[place]
-        if letter == '"':
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif letter == delimiter:
-            row.append((begin, place))
-            begin = place + 1
-        elif letter in "\r\n":
-            if letter == "\n" and place and text[place - 1] == "\r":
-                begin = place + 1
-                continue
-            records.append([*row, (begin, place)])
-            row, begin = [], place + 1
-    if begin < len(text) or row:
-        records.append([*row, (begin, len(text))])
+    records, row = [], []
+    cell = _cell(delimiter)
+    while at < len(text) or row:
+        match = cell.match(text, at)
+        assert match is not None  # an empty cell always fits
+        row.append(match.span(1))
+        at = match.end()
+        if match[2] != delimiter:
+            records.append(row)
+            row = []
     return records
+
+
+@cache
+def _cell(delimiter: str) -> re.Pattern[str]:
+    """A cell, and what ends it. A quote opens one only at its beginning."""
+    plain = rf"[^{re.escape(delimiter)}\r\n]*"
+    quoted = rf' *"[^"]*(?:""[^"]*)*(?:"(?!"){plain}|\Z)'
+    return re.compile(rf"({quoted}|{plain})({re.escape(delimiter)}|\r\n|\r|\n|\Z)")
 
 
 def _plain_records(text: str, delimiter: str, at: int) -> list[list[Span]]:

@@ -14,6 +14,7 @@ from ancestral.applications.compression.documents.columns import (
 )
 from ancestral.applications.compression.documents.document import Document, Reading, as_symbols
 from ancestral.applications.compression.documents.spans import Layout, layout_of
+from ancestral.applications.compression.gaps import Gaps, gaps_of
 from ancestral.applications.compression.grids import Grids
 from ancestral.core import DataError
 from ancestral.core.registry import nearest
@@ -28,7 +29,7 @@ def table_document(content: bytes, reading: Reading, name: str) -> Document:
 
     Its other columns, its header and all that stands between cells are stored as they are. A cell
     that the column's usual way of writing does not give back is stored beside, too: a number
-    with more places, a category that the model never saw, an empty cell.
+    with more places, a category that the model never saw, an empty cell. It counts as missing.
 
     Args:
         content: of the file.
@@ -67,8 +68,9 @@ def table_document(content: bytes, reading: Reading, name: str) -> Document:
         json.dumps(known).encode(),
     )
     symbols = np.stack([column.symbols for column in coded], 1)
+    gaps = gaps_of(symbols, np.stack([column.known for column in coded], 1))
     grids = Grids(tuple(column.grid for column in coded))
-    return Document("table", content, as_symbols(symbols), grids, details, side)
+    return Document("table", content, as_symbols(symbols), grids, details, side, gaps=gaps)
 
 
 def restore_table(
@@ -77,14 +79,16 @@ def restore_table(
     symbols: np.ndarray,
     grids: Grids,
     reading: Reading,
+    gaps: Gaps | None = None,
 ) -> bytes:
     """The bytes of the file."""
     skeleton, packed, known = side[0].decode(), json.loads(side[1]), json.loads(side[2])
     columns = reading.spec.columns
+    seen = np.ones(symbols.shape, dtype=bool) if gaps is None else gaps.observed.numpy()
     cells = []
     for k, style in enumerate(details["styles"]):
         categories = None if columns is None else columns[k].categories
-        column = CodedColumn(symbols[:, k], grids.of(k), style, packed[k])
+        column = CodedColumn(symbols[:, k], grids.of(k), style, packed[k], seen[:, k])
         cells.append(written_column(column, categories))
     # cells of a row stand in the order of the file, not of the model
     order = np.argsort(known, kind="stable").tolist()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ancestral.applications.compression.documents.document import Document, Reading, as_symbols
+from ancestral.applications.compression.gaps import Gaps
 from ancestral.applications.compression.grids import Grids
 from ancestral.core import Specification
 from ancestral.data import Vocabulary
@@ -57,9 +58,10 @@ def restore_text(
     symbols: np.ndarray,
     grids: Grids,
     reading: Reading,
+    gaps: Gaps | None = None,
 ) -> bytes:
     """The bytes of the file."""
-    del details, grids
+    del details, grids, gaps
     vocabulary = reading.vocabulary
     assert vocabulary is not None
     symbols = np.concatenate((symbols.ravel(), np.frombuffer(side[2], "<i4").astype(np.int64)))
@@ -79,9 +81,10 @@ def restore_lines(
     symbols: np.ndarray,
     grids: Grids,
     reading: Reading,
+    gaps: Gaps | None = None,
 ) -> bytes:
     """The bytes of the file."""
-    del grids
+    del grids, gaps
     vocabulary, end = reading.vocabulary, reading.spec.end_code
     assert vocabulary is not None
     lines = ["".join(vocabulary.symbols[c] for c in row if c != end) for row in symbols.tolist()]

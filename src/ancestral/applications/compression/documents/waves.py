@@ -11,6 +11,7 @@ from ancestral.core import DataError
 __all__ = ["Wave", "wave_of"]
 
 _PCM, _EXTENSIBLE = 1, 0xFFFE
+_ENDLESS = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def wave_of(content: bytes, name: str) -> tuple[bytes, Wave, bytes]:
         kind, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
         begin = at + 8
         if kind == b"fmt ":
+            if len(content) < begin + 16:
+                raise _refusal(f"one cut off at {len(content)} bytes", name)
             tag, channels, rate, _, _, bits = np.frombuffer(
                 content[begin : begin + 16], "<u2, <u2, <u4, <u4, <u2, <u2"
             )[0].tolist()
@@ -69,7 +72,11 @@ def _samples(
     _, channels, rate, bits = form
     width = bits // 8
     frame = width * channels
-    if channels < 1 or begin + size > len(content):
+    if channels < 1:
+        raise _refusal("one of no channels", name)
+    if size == _ENDLESS:  # written as it was recorded, before anybody knew how long it would be
+        size = len(content) - begin
+    if begin + size > len(content):
         raise DataError(
             f"expected {size} bytes of sound in {name}, got {len(content) - begin}",
             hint="copy or download the file again",

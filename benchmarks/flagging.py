@@ -30,7 +30,7 @@ SIZES = ((50, 180), (50, 1000), (180, 180), (180, 1000), (500, 1000), (500, 10_0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="how often any normal row is flagged")
     parser.add_argument("--repetitions", type=int, default=300)
     repetitions = parser.parse_args().repetitions
     print("| calibration rows, rows | " + " | ".join(SCORES) + " |")

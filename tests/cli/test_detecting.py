@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import wave
 
 import numpy as np
 import pytest
@@ -51,7 +52,77 @@ def test_it_works_out_of_the_box(cli, vae_run, tmp_path):
     assert "180 rows of the test split of digits" in answer.err
     assert "ranks among 180 rows that the run kept for validation" in answer.err
     assert "Kolmogorov-Smirnov" in answer.err
+    assert "no sign against being uniform" in answer.err
     assert "lower bound" in answer.err
+    few = cli("detect", vae_run, "--num", 19)
+    assert "uniform" not in few.err  # so few rows say nothing on all of them
+
+
+def test_rows_that_are_calibrated_on_are_judged_with_a_warning(cli, vae_run):
+    for split in ("train", "valid"):
+        answer = cli("detect", vae_run, "--split", split, "--num", 30, "--json")
+        assert not json.loads(answer.out)["held_out"]
+        warning = "warning: some of these rows were trained on, or are those that p-values"
+        assert warning in cli("detect", vae_run, "--split", split, "--num", 30).err
+
+
+def test_a_row_that_is_impossible_is_told_in_words_and_in_json(cli, weights, tmp_path):
+    run, new, _ = weights
+    lines = new.read_text().splitlines()
+    lines[5] = "1e300,60.0,red,well"
+    path = tmp_path / "absurd.csv"
+    path.write_text("\n".join(lines) + "\n")
+    answer = cli("detect", run, path, "--fdr", 0.05)
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines()[1].split()[0] == "4"
+    assert "1e+300" in answer.out.splitlines()[1]
+    assert "1 of the rows cannot be under the model: log p is minus infinity" in answer.err
+    found = json.loads(cli("detect", run, path, "--json").out)
+    assert found["rows"][0]["log_p"] is None
+    assert found["together"]["mean_log_p_difference"] is None
+    assert found["together"]["p_value"] < 0.001
+    against = cli("detect", run, path, "--against", "noise", "--out", tmp_path / "x.png")
+    assert against.code == 0, against.err
+
+
+def test_p_values_of_rows_that_repeat(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    table = tmp_path / "flags.npy"
+    np.save(table, (rng.random((1200, 4)) < (0.1, 0.2, 0.5, 0.3)).astype(np.uint8))
+    run = tmp_path / "run"
+    words = ["--epochs", "5", "--quiet", "--no-report", "--out", str(run)]
+    assert main(["fit", "fvsbn", str(table), *words]) == 0
+    for score in ("log_prob", "corrected"):
+        plain = cli("detect", run, "--score", score)
+        assert "no sign against being uniform" in plain.err  # ranks alone are far from it
+        assert "many rows have the same score" in plain.err
+    random = cli("detect", run, "--score", "log_prob", "--ties", "random", "--json", "--top", 200)
+    found = json.loads(random.out)
+    assert found["ties"] == "random"
+    p = np.array([row["p_value"] for row in found["rows"]])
+    assert len(np.unique(p)) > 100
+    assert abs(p.mean() - 0.5) < 0.12  # 120 rows, 120 of the calibration: 3 standard errors
+
+
+def test_outliers_are_made_of_tables_with_gaps(cli, table_run):
+    answer = cli("detect", table_run, "--against", "all", "--json")
+    assert answer.code == 0, answer.err
+    assert list(json.loads(answer.out)["against"]) == ["noise", "independent"]
+
+
+def test_files_in_a_folder_are_part_of_the_key_of_a_calibration(tmp_path):
+    from ancestral.cli.detection_reference import _state
+
+    folder = tmp_path / "pictures"
+    (folder / "cats").mkdir(parents=True)
+    (folder / "cats" / "a.png").write_bytes(b"1")
+    before = _state(str(folder))
+    assert before == _state(str(folder))
+    (folder / "cats" / "a.png").write_bytes(b"12")
+    changed = _state(str(folder))
+    assert changed != before
+    (folder / "cats" / "b.png").write_bytes(b"12")
+    assert _state(str(folder)) not in (before, changed)
 
 
 def test_planted_outliers_come_first_with_the_cell_that_is_odd(cli, weights, tmp_path):
@@ -132,6 +203,22 @@ def test_pictures(cli, vae_run, tmp_path):
     assert {line.split()[0] for line in answer.out.splitlines()[1:-1]} <= {
         line.split()[0] for line in whole if line.split()[3] in answer.out
     }
+    assert (tmp_path / "odd.png").read_bytes()[:8] == PNG
+
+
+def test_sounds_are_drawn_along_time(cli, tmp_path):
+    times = np.arange(12_000) / 4000
+    sound = 0.5 * np.sin(2 * np.pi * 220 * times)
+    path, run = tmp_path / "hum.wav", tmp_path / "run"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(4000)
+        file.writeframes((sound * 20_000).astype("<i2").tobytes())
+    words = ["--epochs", "1", "--channels", "4", "--length", "100", "--quiet", "--no-report"]
+    assert main(["fit", "wavenet", str(path), *words, "--out", str(run)]) == 0
+    answer = cli("detect", run, "--out", tmp_path / "odd.png")
+    assert answer.code == 0, answer.err
     assert (tmp_path / "odd.png").read_bytes()[:8] == PNG
 
 
@@ -253,6 +340,23 @@ def test_the_report_shows_the_oddest_rows(cli, vae_run, tmp_path):
     assert cli("report", run).code == 0
     assert (run / "pictures" / "oddest.png").read_bytes()[:8] == PNG
     assert "What the model finds odd" in (run / "report.html").read_text()
+
+
+def test_the_report_lists_the_oddest_rows_of_a_table(cli, weights):
+    from ancestral.cli.opened import open_run
+    from ancestral.cli.reported_oddities import oddest_table, oddities
+
+    run = open_run(weights[0])
+    found = oddities(run, run.data(None, None), "test")
+    assert found is not None
+    table = oddest_table(found)
+    assert table is not None
+    assert len(table.rows) == 5
+    known = json.loads(cli("detect", weights[0], "--top", 5, "--json").out)["rows"]
+    for told, row in zip(table.rows, known, strict=True):
+        assert told[0] == str(row["row"])
+        assert float(told[1]) == pytest.approx(row["p_value"], rel=0.1)
+        assert told[2] == f"{row['odd_cell']} = {row['odd_value']}"
 
 
 def test_the_report_says_how_far_each_label_stands_out(cli, tmp_path):

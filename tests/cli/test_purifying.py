@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -114,6 +115,75 @@ def test_tables_have_an_epsilon_for_each_column(cli, tmp_path):
     refused.refuses("no column 'suger'", "'sugar'")
 
 
+def test_what_does_not_move_keeps_its_text(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    table, out = tmp_path / "t.csv", tmp_path / "clean.csv"
+    lines = ["id,tiny,size,dose,colour"]
+    for _ in range(120):
+        numbers = 185062000 + rng.integers(0, 9999) / 16, rng.normal() * 1e-4
+        lines.append(
+            f"{float(numbers[0])!r},{numbers[1]:.15g},{rng.integers(1, 4)}.0,{rng.normal():.3f},"
+            f"{rng.choice(['red', 'blue'])}"
+        )
+    table.write_text("\r\n".join(lines) + "\r\n", newline="")
+    run = tmp_path / "run"
+    assert main(["fit", "made", str(table), *QUIET, "--out", str(run)]) == 0
+    answer = cli("purify", run, table, "--epsilon", "dose=0.1", "--out", out, "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    content = out.read_bytes().decode()
+    assert content.endswith("\r\n")
+    found = content.split("\r\n")[:-1]
+    moved = 0
+    for before, after in zip(lines, found, strict=True):
+        a, b = before.split(","), after.split(",")
+        assert a[:3] + a[4:] == b[:3] + b[4:]
+        if a[3] != b[3]:
+            moved += 1
+            assert abs(Decimal(a[3]) - Decimal(b[3])) <= Decimal("0.1")
+    assert moved > 60
+    assert told["kept"] + told["purified"] == 120
+    assert 0 < told["largest_change"] <= 0.1
+    assert told["changed_cells"] == pytest.approx(moved / 600)
+    arrays = tmp_path / "clean.npz"
+    cli("purify", run, table, "--epsilon", 0.001, "--out", arrays)
+    with np.load(arrays) as z:
+        assert z["purified"].dtype == np.float64
+        assert np.abs(z["purified"] - z["given"]).max() <= 0.001
+        worse = z["log_prob_after"] < z["log_prob_before"]
+        assert not worse.any()
+        assert np.array_equal(z["purified"][z["kept"]], z["given"][z["kept"]])
+
+
+def test_rows_of_the_runs_own_split_are_written_in_full(cli, tmp_path):
+    rng = np.random.default_rng(1)
+    table, out = tmp_path / "t.csv", tmp_path / "clean.csv"
+    x = rng.normal(size=(300, 2)) * np.array([1e-4, 1.0])
+    table.write_text("a,b\n" + "\n".join(f"{a!r},{b!r}" for a, b in x.tolist()) + "\n")
+    run = tmp_path / "run"
+    assert main(["fit", "made", str(table), *QUIET, "--out", str(run)]) == 0
+    assert cli("purify", run, "--epsilon", "b=0.1", "--out", out).code == 0
+    found = np.loadtxt(out, delimiter=",", skiprows=1)
+    assert found.shape == (30, 2)
+    distance = np.abs(found[:, None] - x).min(1)  # to the nearest number of the file
+    assert (distance[:, 0] < 1e-15).all()  # the last digit is that of the reader
+    assert distance[:, 1].max() > 0
+
+
+def test_pictures_for_a_run_of_integers_with_noise(cli, ppca_run, attacked, tmp_path):
+    out = tmp_path / "clean.npz"
+    words = ("--epsilon", 0.3, "--p-below", 0.9, "--json")
+    answer = cli("purify", ppca_run, attacked, *words, "--out", out)
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["full_scale"] == 1.0
+    assert json.loads(answer.out)["log_prob"]["kind"] == "lower_bound"
+    with np.load(out) as z, np.load(attacked) as given:
+        assert np.abs(z["purified"] - given["x"]).max() <= 0.3
+        assert (z["purified"] != given["x"]).any()
+    answer = cli("purify", ppca_run, "--epsilon", 0.2, "--num", 4, "--out", tmp_path / "own.png")
+    assert answer.code == 0, answer.err
+
+
 def _broken(path, content):
     path.write_bytes(content)
     return path
@@ -135,7 +205,7 @@ def test_what_cannot_be_purified_is_refused(cli, run, attacked, tmp_path, finger
         (("low.npy",), ("at least 0", "clip")),
         (("wide.npy",), ("shape",)),
         (("big.npy",), ("up to",)),
-        (("none.npy",), ("0 sample",)),
+        (("none.npy",), ("expected rows, got 0 samples", "[0, 1, 8, 8]")),
         (("empty.npz",), ("empty file",)),
         (("cut.npz",), ("damaged",)),
         (("absent.npz",), ("got none",)),
@@ -153,6 +223,8 @@ def test_what_cannot_be_purified_is_refused(cli, run, attacked, tmp_path, finger
         (("--epsilon", 0.3, "--full-scale", 0), ("above 0",)),
     ):
         cli("purify", run, attacked, *words, "--out", tmp_path / "out.npz").refuses(*parts)
+    answer = cli("purify", run, "--epsilon", 0.3, "--full-scale", 0, "--out", tmp_path / "o.npz")
+    answer.refuses("above 0")
     cli("purify", run, attacked, "--epsilon", 0.3, "--out", tmp_path / "out.wav").refuses(".npz")
     assert fingerprint(tmp_path) == before
 

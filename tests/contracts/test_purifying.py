@@ -106,3 +106,26 @@ def test_only_rows_of_small_p_values_are_purified(single_precision):
     assert (found.values[found.chosen] != x[found.chosen]).any()
     with pytest.raises(AncestralError, match="p_below"):
         estimator.purify(x, 1.0, p_below=0.0, calibration=clean)
+
+
+def test_boldness_is_for_pictures(single_precision):
+    """Without it, no row becomes less likely; with it, cells go to the rim all the same."""
+    rng = np.random.default_rng(0)
+    x = (rng.random((120, 5)) < 0.3).astype(np.uint8)
+    model = ancestral.build("fvsbn", epochs=3, batch_size=25).fit(x)
+    plain = model.purified(x[:40], 1.0)
+    before, after = (model.rounded_log_prob(v).value for v in (x[:40], plain.values))
+    assert bool((after >= before).all())
+    assert np.array_equal(model.purify(x[:40], 1.0, boldness=0.0), plain.values)
+    bold = model.purify(x[:40], 1.0, boldness=50.0)
+    assert np.array_equal(bold, 1 - x[:40])
+    assert not plain.kept.all()
+
+
+def test_both_methods_take_the_same_words():
+    import inspect
+
+    both = (ancestral.DensityEstimator.purify, ancestral.DensityEstimator.purified)
+    names = [list(inspect.signature(method).parameters) for method in both]
+    assert names[0] == names[1]
+    assert both[0].__name__ == "purify"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ancestral.cli.flags import Flag
 
@@ -36,6 +36,7 @@ def detect(
     num: int | None = None,
     top: int = 10,
     fdr: float | None = None,
+    ties: Literal["counted", "random"] = "counted",
     against: tuple[str, ...] = (),
     label: str | None = None,
     anomalous: tuple[str, ...] = (),
@@ -61,15 +62,18 @@ def detect(
         data: a name or a path. A file is judged whole, in its order; data that come in splits,
             and the run's own data if no name is given, by their test split.
         out: file of all rows: .csv (the oddest first, with the oddest cell), .npz (with the
-            surprise of each cell), .png of the oddest images or texts, or .html, a page with
-            the table and the picture; with --against, a .png of how the scores of the sets are
-            spread, or an .html page.
+            surprise of each cell), .png of the oddest images, texts or sounds, or .html, a page
+            with the table and the picture; with --against, a .png of how the scores of the sets
+            are spread, or an .html page.
         score: what to sort by: corrected, log_prob, complexity, typicality or likelihood_ratio.
         split: train, valid or test.
         num: rows at random; all if it is not given, but 2,000 of each set with --against.
         top: rows to print, the oddest first.
         fdr: flag rows so that of the flagged ones at most this share is normal, on average;
             0.05 is usual (Benjamini-Hochberg).
+        ties: what p-values make of usual rows that score the same as a row, which is common in
+            data with few different rows: counted as being as odd, which is safe, or random, a
+            place among them by a hash of the row, so that p-values of usual rows are uniform.
         against: other data to be told from these: made outliers (noise, constant, shuffled,
             inverted, rotated, ... or all of them), a data set, or a path; several with commas.
             Prints AUROC and false positives of each score.
@@ -89,7 +93,7 @@ def detect(
         device: cpu or cuda; cuda if there is one.
     """
     from ancestral.applications.detection import check_examined, check_score
-    from ancestral.cli.detected import Found, picture_of, write_found
+    from ancestral.cli.detected import Found, is_pictured, picture_of, write_found
     from ancestral.cli.detection_data import asked_rows, some_rows
     from ancestral.cli.detection_reference import CalibrationChoice, calibrated
     from ancestral.cli.detection_told import (
@@ -139,11 +143,11 @@ def detect(
         else:
             source, numbers = some_rows(asked.source, num)
             statistics = _examined(opened, detector, source, behind, choice, "examining")
-            one = Found(opened, detector, source, numbers, statistics, score, fdr)
+            one = Found(opened, detector, source, numbers, statistics, score, fdr, ties)
             told = rows_told(one, asked, top)
             told.print(as_object=json)
             if temporary is not None and suffix == ".html":
-                figure = picture_of(one) if _is_pictured(opened) else None
+                figure = picture_of(one) if is_pictured(opened) else None
                 told.write_page(temporary, title, figure, _ODDEST)
             elif temporary is not None:
                 write_found(one, temporary)
@@ -202,6 +206,7 @@ def _background(
     from ancestral.cli.detection_reference import train_background
     from ancestral.cli.opened import open_run
     from ancestral.core import IncompatibleChoices, OptionError
+    from ancestral.estimator.detecting import check_background
     from ancestral.training import reporter_for
 
     if given is not None and trained is not None:
@@ -224,11 +229,10 @@ def _background(
     if folder is None:
         return None
     found = open_run(folder, device)
-    ours, theirs = opened.config.spec, found.config.spec
-    if (ours.kind, ours.shape, ours.num_levels) != (theirs.kind, theirs.shape, theirs.num_levels):
+    check_background(opened.config.spec, found.config.spec)
+    if opened.text.vocabulary != found.text.vocabulary:
         raise IncompatibleChoices(
-            f"expected a background run of rows of {ours.kind}, shape {list(ours.shape)}, got one "
-            f"of {theirs.kind}, shape {list(theirs.shape)}",
+            "expected a background model of text of the same symbols, got one of others",
             hint="--train-background makes one that fits",
         )
     check_examined(found.estimator.model_, found.estimator.posterior_)
@@ -243,16 +247,13 @@ def _writing(
 ) -> Any:
     from contextlib import nullcontext
 
+    from ancestral.cli.detected import is_pictured
     from ancestral.cli.outputs import writing
 
     if out is None:
         return nullcontext(None)
-    rows = [".csv", ".npz", ".html", *([".png"] if _is_pictured(opened) else [])]
+    rows = [".csv", ".npz", ".html", *([".png"] if is_pictured(opened) else [])]
     return writing(out, [".png", ".html"] if compares else rows, overwrite=overwrite)
-
-
-def _is_pictured(opened: OpenedRun) -> bool:
-    return opened.config.spec.image_shape is not None or opened.text.vocabulary is not None
 
 
 def _sets(

@@ -11,10 +11,19 @@ import numpy as np
 import torch
 
 from ancestral.applications.detection import OUTLIERS, outliers
+from ancestral.cli.contents import array_of
 from ancestral.cli.data_choice import DataChoice
 from ancestral.cli.opened import OpenedRun, random_rows
 from ancestral.core import DataError, Kind, OptionError
-from ancestral.data import DATASETS, Dataset, Fractions, Source, TensorSource
+from ancestral.data import (
+    DATASETS,
+    Dataset,
+    Dequantized,
+    Fractions,
+    Source,
+    TensorSource,
+    as_given,
+)
 
 __all__ = ["Asked", "asked_rows", "labelled_parts", "sets_against", "some_rows"]
 
@@ -70,7 +79,7 @@ def asked_rows(
         source = next(iter(found.splits.values()))
         return Asked(source, found.name, "", held_out=not is_own, label_names=found.label_names)
     part = split or ("test" if "test" in found.splits else next(iter(found.splits)))
-    held_out = not is_own or part != "train"
+    held_out = not is_own or part == "test"  # validation rows are those of the calibration
     return Asked(found.split(part), found.name, part, held_out, found.label_names)
 
 
@@ -131,18 +140,20 @@ def sets_against(
     wanted = [one for name in names for one in name.split(",") if one]
     if _EVERY in wanted:
         at = wanted.index(_EVERY)
-        wanted[at : at + 1] = [name for name, outlier in OUTLIERS.items() if outlier.fits(spec)]
+        plain = spec.integers or spec
+        wanted[at : at + 1] = [
+            name
+            for name, outlier in OUTLIERS.items()
+            if outlier.fits(plain) and (outlier.takes_gaps or not spec.missing)
+        ]
     found: dict[str, Source] = {}
     for name in dict.fromkeys(wanted):
         if name in OUTLIERS:
-            rows = random_rows(normal, num).rows(slice(None))
-            if rows.observed is not None:
-                raise DataError(
-                    "expected complete rows to make outliers of, got rows with gaps",
-                    hint="name other data to compare with",
-                )
-            made = outliers(name, rows.x.cpu().numpy(), normal.spec, seed=seed)
-            found[name] = _beside(made, normal, rows.context)
+            plain = as_given(normal)
+            context = random_rows(plain, num).rows(slice(None)).context
+            made = outliers(name, array_of(random_rows(plain, num)), plain.spec, seed=seed)
+            beside = _beside(made, plain, context)
+            found[name] = beside if plain is normal else Dequantized(beside)
         else:
             found[name] = random_rows(_other(opened, name, data_dir), num)
     return found

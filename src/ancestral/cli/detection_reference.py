@@ -24,7 +24,8 @@ __all__ = ["CalibrationChoice", "calibrated", "train_background"]
 
 _FILE = "detection.npz"
 _SLOW = 5.0  # seconds from which on the numbers are worth a file
-_KIND, _KEY, _USUAL = "kind", "key", "usual"
+_KIND, _KEY, _USUAL, _BACKGROUND_KIND = "kind", "key", "usual", "background_kind"
+_OTHERS = (_KIND, _KEY, _USUAL, _BACKGROUND_KIND)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _key(
         "choice": asdict(choice),
         "data_dir": data_dir and str(data_dir.absolute()),
         "data": _state(DataChoice.from_dict(opened.config.data).name),
-        "format": 1,
+        "format": 2,
     }
     return json.dumps(parts, sort_keys=True)
 
@@ -148,13 +149,23 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _state(name: str) -> list[int] | None:
-    """Size and time of a file of data, which may be another one by now."""
+def _state(name: str) -> list[int] | str | None:
+    """Size and time of a file of data, or a hash of those of all files in a folder.
+
+    They may be other ones by now.
+    """
     path = Path(name)
-    if not path.is_file():
+    if path.is_file():
+        stat = path.stat()
+        return [stat.st_size, stat.st_mtime_ns]
+    if not path.is_dir():
         return None
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        stat = file.stat()
+        line = f"{file.relative_to(path)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _remembered(path: Path, key: str) -> Statistics | None:
@@ -162,9 +173,10 @@ def _remembered(path: Path, key: str) -> Statistics | None:
         with np.load(path, allow_pickle=False) as file:
             if str(file[_KEY]) != key:
                 return None
-            columns = {n: file[n] for n in file.files if n not in (_KEY, _KIND, _USUAL)}
+            columns = {n: file[n] for n in file.files if n not in _OTHERS}
             usual = file[_USUAL] if _USUAL in file.files else None
-            return Statistics(columns, str(file[_KIND]), usual)  # type: ignore[arg-type]
+            behind = str(file[_BACKGROUND_KIND]) if _BACKGROUND_KIND in file.files else None
+            return Statistics(columns, str(file[_KIND]), usual, behind)  # type: ignore[arg-type]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
         return None  # absent or damaged: made anew
 
@@ -173,6 +185,8 @@ def _remember(path: Path, key: str, statistics: Statistics) -> None:
     arrays: dict[str, Any] = {**statistics.columns, _KEY: key, _KIND: statistics.kind}
     if statistics.usual is not None:
         arrays[_USUAL] = statistics.usual
+    if statistics.background_kind is not None:
+        arrays[_BACKGROUND_KIND] = statistics.background_kind
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -23,13 +23,16 @@ from ancestral.cli.detected import Found
 from ancestral.cli.detection_data import Asked
 from ancestral.cli.opened import OpenedRun
 from ancestral.cli.tables import print_table
+from ancestral.estimator.detecting import Ties
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Told", "picture_of_separations", "rows_told", "separations_told"]
 
-_SIGNIFICANT = 0.001
+_SIGNIFICANT = 0.01
+_FEWEST = 20  # rows, for a word on all of them
+_DECIMALS = 3  # by which scores are told apart
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Told:
     def print(self, *, as_object: bool) -> None:
         """The tables on stdout and the sentences on stderr, or the object on stdout."""
         if as_object:
-            print(json.dumps(self.content, indent=2, allow_nan=False))
+            print(json.dumps(_finite(self.content), indent=2, allow_nan=False))
             return
         for number, (head, rows) in enumerate(self.tables):
             if number:
@@ -82,70 +85,120 @@ class Told:
 
 def rows_told(found: Found, asked: Asked, top: int) -> Told:
     """The oddest rows, and what p-values say of all of them."""
-    distance, uniform = _uniformity(found)
+    judged = _uniformity(found) if asked.held_out and len(found.source) >= _FEWEST else None
     difference, together = found.detector.together(found.statistics)
     chosen = [found.row(int(i)) for i in found.order[:top]]
     content: dict[str, Any] = _setting(found.opened, asked, found.detector, found.statistics)
     content |= {
         "n": len(found.source),
         "score": found.score,
+        "ties": str(found.ties),
         "together": {"mean_log_p_difference": difference, "p_value": together},
-        "uniformity": {"distance": distance, "p_value": uniform},
     }
+    if judged is not None:
+        content["uniformity"] = {"distance": judged[0], "p_value": judged[1]}
     if found.flags is not None:
         content["fdr"] = {"rate": found.rate, "flagged": int(found.flags.sum())}
+        content["fdr"]["by"] = "tail_p_value" if found.is_extrapolated else "ranks"
     shown = [n for n in found.head if n not in SCORES or n == found.score]
     rows = [[_cell(row[name]) for name in shown] for row in chosen]
     kind = found.statistics.kind.replace("_", " ")
     sign = "above" if difference > 0 else "below"
+    normal = len(found.detector.reference)
     sentences = [
         f"{len(found.source):,} rows of {asked.in_words}, sorted by the score {found.score}: "
         + SCORES[found.score],
-        f"p-values: ranks among {len(found.detector.reference):,} rows that the run kept for "
-        "validation",
+        f"p-values: ranks among {normal:,} rows that the run kept for validation"
+        + _ties_told(found),
         f"log_p: nats of the data as given, {kind}",
+        *_ratio_told(found.statistics),
     ]
     if "odd_cell" in found.statistics:
         sentences.append(
             "odd_cell: the cell whose surprise is largest beyond what is usual of it, in nats"
         )
-    sentences.append(
-        f"all rows together: mean log p {abs(difference):.2f} nats {sign} that of the calibration "
-        f"rows, p = {together:.2g}"
-    )
-    if asked.held_out:
-        judged = (
-            "not uniform: as a whole these rows are not like the calibration rows"
-            if uniform < _SIGNIFICANT
-            else "uniform, as those of rows like the calibration rows are"
-        )
+    impossible = int(np.isneginf(found.statistics["log_prob"]).sum())
+    if impossible:
         sentences.append(
-            f"the p-values are {judged} (Kolmogorov-Smirnov distance {distance:.3f}, "
-            f"p = {uniform:.2g})"
+            f"{impossible:,} of the rows cannot be under the model: log p is minus infinity"
         )
     else:
+        sentences.append(
+            f"all rows together: mean log p {abs(difference):.2f} nats {sign} that of the "
+            f"calibration rows, p = {together:.2g}"
+        )
+    if judged is not None:
+        verdict = (
+            "are not uniform: as a whole these rows are not like the calibration rows"
+            if judged[1] < _SIGNIFICANT
+            else "give no sign against being uniform, as those of rows like the calibration rows "
+            "are"
+        )
+        sentences.append(
+            f"the p-values {verdict} (Kolmogorov-Smirnov distance {judged[0]:.3f}, "
+            f"p = {judged[1]:.2g})"
+        )
+    elif not asked.held_out:
         sentences.append(
             "warning: some of these rows were trained on, or are those that p-values were "
             "calibrated on; a model expects them more than new ones, and their p-values are too "
             "large"
         )
     if found.flags is not None:
-        sentences += [
-            f"flagged {int(found.flags.sum()):,} rows, of which at most {found.rate:g} are normal "
-            "on average (Benjamini-Hochberg)",
-            f"tail_p_value: p-values below 1 / {len(found.detector.reference) + 1:,}, the "
-            "smallest that ranks allow, are extrapolated by a generalised Pareto tail",
-        ]
+        sentences += _flags_told(found)
     return Told([(shown, rows)] if rows else [], sentences, content | {"rows": chosen})
+
+
+def _ties_told(found: Found) -> str:
+    if Ties(found.ties) is Ties.RANDOM:
+        return "; a row takes a random place among those of the same score"
+    different = np.unique(np.round(found.scores[found.score], _DECIMALS))
+    if 2 * len(different) > len(found.source):
+        return ""
+    return (
+        "; many rows have the same score, all of which count as being as odd: p-values are larger "
+        "than uniform ones, and --ties random makes them uniform"
+    )
+
+
+def _ratio_told(statistics: Statistics) -> list[str]:
+    """What a likelihood ratio is worth, where there is one of bounds."""
+    kinds = {statistics.kind, statistics.background_kind or "exact"}
+    if statistics.background_kind is None or kinds == {"exact"}:
+        return []
+    return [
+        "likelihood_ratio: a difference of lower bounds on log p (or of one and an exact log p), "
+        "and so no bound on the ratio itself"
+    ]
+
+
+def _flags_told(found: Found) -> list[str]:
+    assert found.flags is not None
+    number, normal = int(found.flags.sum()), len(found.detector.reference)
+    rows = "1 row" if number == 1 else f"{number:,} rows"
+    if not found.is_extrapolated:
+        return [
+            f"flagged {rows}, of which at most {found.rate:g} are normal on average "
+            "(Benjamini-Hochberg on ranks; needs no assumption on the scores)"
+        ]
+    return [
+        f"flagged {rows}, of which at most {found.rate:g} should be normal on average "
+        "(Benjamini-Hochberg); this is no guarantee, since "
+        f"{normal:,} calibration rows are too few to flag a row of {len(found.source):,} by rank",
+        "tail_p_value: where a row is odder than all calibration rows, a bound of 95 % "
+        "confidence on its p-value instead of the rank, if the scores have a generalised Pareto "
+        "tail",
+    ]
 
 
 def _uniformity(found: Found) -> tuple[float, float]:
     """Kolmogorov and Smirnov's distance of the p-values from uniform, and its p-value.
 
-    The calibration rows are a sample too: the scores of n rows and of m calibration rows are
+    Of p-values with ties broken at random, which are uniform even where scores repeat. The
+    calibration rows are a sample too: the scores of n rows and of m calibration rows are
     compared as two samples, with n m / (n + m) rows' worth of evidence.
     """
-    p_values = np.sort(found.p_values)
+    p_values = np.sort(found.smoothed_p_values)
     n, m = len(p_values), len(found.detector.reference)
     steps = np.arange(1, n + 1) / n
     distance = float(max((steps - p_values).max(), (p_values - (steps - 1 / n)).max()))
@@ -189,6 +242,7 @@ def separations_told(
         f"against {len(found[normal]):,} rows of {asked.in_words}, which stand for normal ones",
         "AUROC: the chance that an odd row scores higher than a normal one; 0.5 is a coin's",
         *(f"{score}: {SCORES[score]}" for score in detector.scores),
+        *_ratio_told(found[normal]),
     ]
     return Told(tables, sentences, content)
 
@@ -202,9 +256,8 @@ def picture_of_separations(
     normal = next(iter(found))
     panels, notes = [], []
     for name in ("log_prob", "corrected" if score == "log_prob" else score):
-        panels.append(
-            (f"{name}, odder to the right", {s: detector.score(f, name) for s, f in found.items()})
-        )
+        scores = {s: detector.score(f, name) for s, f in found.items()}
+        panels.append((f"{name}, odder to the right", _drawn(scores)))
         notes.append(
             {
                 other: f"{_separation(detector, found, normal, other, name).auroc:.2f}"
@@ -214,6 +267,13 @@ def picture_of_separations(
             | {normal: "AUROC"}
         )
     return score_strips(panels, notes)
+
+
+def _drawn(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Scores that have a place on paper: infinite ones stand where the highest others do."""
+    everything = np.concatenate(list(scores.values()))
+    highest = everything[np.isfinite(everything)].max(initial=0.0)
+    return {name: np.where(np.isfinite(own), own, highest) for name, own in scores.items()}
 
 
 def _separation(
@@ -237,7 +297,14 @@ def _setting(
     }
 
 
+def _finite(content: Any) -> Any:
+    """For JSON, which has no word for infinity: null."""
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
 def _cell(value: Any) -> str:
-    if value is None:
-        return "inf"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

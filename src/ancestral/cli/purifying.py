@@ -59,7 +59,8 @@ def purify(
             for autoregressive models and reconstruction for others.
         boldness: of greedy and sampled: by how many nats a change of epsilon is likelier than
             none, since attacks go as far as they may; 0 is the search of the paper. 2 for
-            pictures and 0 for tables if it is not given.
+            pictures and 0 for other data if it is not given. A row for which the search finds
+            nothing that is better, by log p and this, stays as it was given.
         p_below: purify only rows whose p-value is below, such as 0.05; the validation rows of
             the run say what is usual. All rows if it is not given.
         full_scale: number in the data that is white; found from the values if it is not given.
@@ -75,6 +76,7 @@ def purify(
     from ancestral.cli.opened import open_run
     from ancestral.cli.outputs import writing
     from ancestral.cli.progress import row_bar
+    from ancestral.cli.purified_table import write_moved
     from ancestral.cli.suspects import read_suspects
 
     opened = open_run(run, device)
@@ -103,7 +105,9 @@ def purify(
         if suffix == ".png":
             _draw(temporary, content, rows.values, found)
         elif suffix == ".csv":
-            content.write_table(temporary, found.values)
+            shape = (len(found.values), -1)
+            values, given = (x.reshape(shape) for x in (found.values, rows.values))
+            write_moved(temporary, rows.table, spec, values, given, radius)
         elif suffix == ".npy":
             save_arrays(temporary, {"purified": found.values})
         else:
@@ -180,6 +184,7 @@ def _arrays(
     import numpy as np
 
     arrays = {"purified": found.values, "given": rows.values, "chosen": found.chosen}
+    arrays["kept"] = found.kept
     if found.p_values is not None:
         arrays["p_values"] = found.p_values
     if scores is not None:
@@ -193,11 +198,14 @@ def _summary(
     import numpy as np
 
     change = np.abs(found.values.astype(np.float64) - rows.values) / found.full_scale
+    # on another scale, what single precision makes of a number is no change
+    least = 1e-6 if rows.is_scaled else 0.0
     summary: dict[str, Any] = {
         "rows": len(rows.values),
-        "purified": int(found.chosen.sum()),
+        "purified": int((found.chosen & ~found.kept).sum()),
+        "kept": int(found.kept.sum()),
         "full_scale": found.full_scale,
-        "changed_cells": float((change > 1e-6).mean()),
+        "changed_cells": float((change > least).mean()),
         "mean_change": float(change.mean()),
         "largest_change": float(change.max()),
     }
@@ -220,6 +228,12 @@ def _tell(summary: dict[str, Any], in_words: str) -> None:
         "at most",
         file=sys.stderr,
     )
+    if summary["kept"]:
+        print(
+            f"{summary['kept']:,} more were searched for something better, by log p and "
+            "--boldness, and stay as they were given: there was nothing",
+            file=sys.stderr,
+        )
     if "log_prob" in summary:
         numbers = summary["log_prob"]
         kind = str(numbers["kind"]).replace("_", " ")
@@ -238,7 +252,7 @@ def _draw(path: Path, content: Any, given: np.ndarray, found: Purified) -> None:
 
     from ancestral.core import Kind
 
-    spec, scale = content.spec, found.full_scale
+    spec, scale = content.spec.integers or content.spec, found.full_scale
     if spec.kind in (Kind.BINARY, Kind.LEVELS):
         spec = replace(spec, kind=Kind.UNIT, num_levels=None)
     shown = replace(content, spec=spec)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from ancestral.applications.detection import Detector, separation
-from ancestral.cli.detected import Found, picture_of
+from ancestral.cli.detected import Found, is_pictured, picture_of
+from ancestral.cli.detection_data import some_rows
 from ancestral.cli.opened import OpenedRun, random_rows
 from ancestral.core import DataError, NotExact
 from ancestral.data import Dataset
 from ancestral.evaluation import Picture, ReportTable, Section
 
-__all__ = ["label_table", "oddest_picture", "oddities"]
+__all__ = ["label_table", "oddest_picture", "oddest_table", "oddities"]
 
 _ROWS = 300
 _CALIBRATION = 500
 _MOST_LABELS = 20
 _FEWEST_ROWS = 5  # with a label, and without it
+_SHOWN = 5  # rows of a table
 
 
 def oddities(run: OpenedRun, data: Dataset, split: str) -> Found | None:
@@ -29,21 +31,19 @@ def oddities(run: OpenedRun, data: Dataset, split: str) -> Found | None:
     """
     if split != "test" or "valid" not in data.splits:
         return None
-    source = random_rows(data.split(split), _ROWS)
+    source, numbers = some_rows(data.split(split), _ROWS)
     try:
         kept = run.estimator.statistics(random_rows(data.valid, _CALIBRATION))
         detector = Detector(kept, run.config.spec)
         statistics = run.estimator.statistics(source, like=detector)
     except (DataError, NotExact):  # no log p, or too few rows to calibrate on
         return None
-    return Found(run, detector, source, np.arange(len(source)), statistics, "corrected")
+    return Found(run, detector, source, numbers, statistics, "corrected")
 
 
 def oddest_picture(found: Found) -> Picture | None:
     """The rows that the model finds oddest, where rows can be shown and cells told apart."""
-    spec, vocabulary = found.opened.config.spec, found.opened.text.vocabulary
-    is_shown = spec.image_shape is not None or vocabulary is not None
-    if not is_shown or found.statistics.usual is None:
+    if not is_pictured(found.opened) or found.statistics.usual is None:
         return None
     caption = (
         f"The oddest of {len(found.source):,} held-out rows by the corrected score, which weighs "
@@ -52,6 +52,24 @@ def oddest_picture(found: Found) -> Picture | None:
         "`ancestral detect` looks at all rows, and tells how well it would find others."
     )
     return Picture("oddest", Section.ODD, caption, picture_of(found), is_vector=False)
+
+
+def oddest_table(found: Found) -> ReportTable | None:
+    """The rows of a table that the model finds oddest, and what in them is odd."""
+    if found.opened.config.spec.columns is None or found.statistics.usual is None:
+        return None
+    rows = []
+    for i in found.order[:_SHOWN]:
+        row = found.row(int(i))
+        cell = f"{row['odd_cell']} = {row['odd_value']}"
+        rows.append((str(row["row"]), f"{row['p_value']:.2g}", cell, f"{row['excess_nats']:.1f}"))
+    sentence = (
+        f"the oddest of {len(found.source):,} held-out rows by the corrected score; p-values are "
+        f"ranks among {len(found.detector.reference):,} validation rows; the odd cell is the one "
+        "whose surprise is largest beyond what is usual of its column, by so many nats; "
+        "`ancestral detect` lists all rows"
+    )
+    return ReportTable(("row of the test split", "p-value", "odd cell", "beyond"), rows, sentence)
 
 
 def label_table(found: Found, label_names: tuple[str, ...] | None) -> ReportTable | None:

@@ -11,7 +11,7 @@ from ancestral import __version__
 from ancestral.cli.measuring import Measurement, measure_source
 from ancestral.cli.opened import OpenedRun, random_rows
 from ancestral.cli.probing import probed
-from ancestral.cli.reported_oddities import label_table, oddest_picture, oddities
+from ancestral.cli.reported_oddities import label_table, oddest_picture, oddest_table, oddities
 from ancestral.core import DataError, NotExact
 from ancestral.data import Dataset, Source
 from ancestral.evaluation import (
@@ -79,7 +79,7 @@ def report_run(run: OpenedRun, data: Dataset) -> tuple[Evaluation, Path]:
         oddest = oddest_picture(odd)
         if oddest is not None:
             pictures = PictureSet([*pictures.drawn, oddest], pictures.omitted)
-        tables[Section.ODD] = label_table(odd, data.label_names)
+        tables[Section.ODD] = label_table(odd, data.label_names) or oddest_table(odd)
     config = run.config
     content = ReportContent(
         f"{config.recipe} on {data.name}",

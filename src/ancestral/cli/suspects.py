@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from ancestral.applications.purification import is_scaled
-from ancestral.cli.contents import array_of
 from ancestral.cli.data_choice import DataChoice
+from ancestral.cli.imputed_table import TextTable, is_table_of_text, read_table
 from ancestral.cli.opened import OpenedRun, first_rows
 from ancestral.core import DataError, IncompatibleChoices, Kind, OptionError
-from ancestral.data import DATASETS, Source
+from ancestral.data import DATASETS, Source, as_given
 from ancestral.data.loaders import read_path
 from ancestral.data.raw import Raw, ReadOptions
+from ancestral.estimator.received import in_double
 
 __all__ = ["Suspects", "read_suspects"]
 
@@ -27,11 +28,12 @@ class Suspects:
 
     Args:
         given: for the estimator: an array on any scale, or a source.
-        values: [rows, ...] the same as an array.
+        values: [rows, ...] the same as an array, as exact as they are held.
         in_words: which they are.
         is_scaled: whether they could come on several scales.
         full_scale: the number that stands for the highest level, where the data say it.
         labels: [rows], or None.
+        table: the text of these rows, where they are those of a table of text.
     """
 
     given: Any
@@ -40,6 +42,7 @@ class Suspects:
     is_scaled: bool
     full_scale: float | None = None
     labels: np.ndarray | None = None
+    table: TextTable | None = None
 
 
 def read_suspects(
@@ -52,7 +55,8 @@ def read_suspects(
     """The rows that were named.
 
     Files of arrays and pictures are read as they are, on whatever scale; registered data and
-    tables by the rules for data of that name.
+    tables by the rules for data of that name. A table of text is taken whole and in its order,
+    unless a split is asked for.
 
     Args:
         opened: the run.
@@ -68,10 +72,10 @@ def read_suspects(
             "attacked rows are what is in question",
             hint="fit one without --given",
         )
-    scaled = is_scaled(spec)
-    if not scaled or data is None:
+    scaled = is_scaled(spec.integers or spec)
+    if data is None or not (scaled or data.lower().endswith((".npy", ".npz"))):
         return _by_name(opened, data, split, num, data_dir, scaled=scaled)
-    if data in DATASETS:
+    if data in DATASETS:  # pictures
         return _other_levels(opened, data, split, num, data_dir)
     raw = read_path(Path(data).expanduser(), ReadOptions())
     part = _part(raw, split)
@@ -85,7 +89,7 @@ def read_suspects(
     full = float(raw.num_levels - 1) if raw.num_levels and raw.kind is Kind.LEVELS else None
     name = os.path.basename(data)
     in_words = name if part == "all" else f"the {part} split of {name}"
-    return Suspects(values, values, in_words, is_scaled=True, full_scale=full, labels=labels)
+    return Suspects(values, values, in_words, scaled, full if scaled else None, labels)
 
 
 def _by_name(
@@ -104,7 +108,12 @@ def _by_name(
     part = split or ("test" if "test" in dataset.splits else next(iter(dataset.splits)))
     whole = split is None and len(dataset.splits) == 1
     in_words = dataset.name if whole else f"the {part} split of {dataset.name}"
-    return _of_source(dataset.split(part), num, in_words, dataset.label_names, scaled=scaled)
+    source = dataset.split(part)
+    found = _of_source(source, num, in_words, dataset.label_names, scaled=scaled)
+    path = None if data is None else Path(data).expanduser()
+    if path is None or not whole or not is_table_of_text(path):
+        return found
+    return replace(found, table=read_table(path, len(source)).first(len(found.values)))
 
 
 def _other_levels(
@@ -131,8 +140,10 @@ def _of_source(
     source: Source, num: int | None, in_words: str, names: Any, *, scaled: bool
 ) -> Suspects:
     rows = source if num is None else first_rows(source, num)
+    if source.spec.integers is not None:  # with noise, as the model sees them
+        rows = as_given(rows)
     labels = None if rows.labels is None else _named(rows.labels, names)
-    return Suspects(rows, array_of(rows), in_words, is_scaled=scaled, labels=labels)
+    return Suspects(rows, in_double(rows), in_words, scaled, labels=labels)
 
 
 def _part(raw: Raw, split: str | None) -> str:

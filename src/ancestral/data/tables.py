@@ -173,9 +173,10 @@ def _codes(series: pd.Series, column: Column) -> np.ndarray:
     codes = codes.astype(np.float64)
     unknown = codes.isna() & ~missing
     if unknown.any():
-        stranger = text.to_numpy()[unknown.to_numpy()][0]
+        place = int(np.flatnonzero(unknown.to_numpy())[0])
         raise DataError(
-            f"expected a known category in column {column.name!r}, got {stranger!r}",
+            f"expected a known category in column {column.name!r}, got {text.iloc[place]!r} in row "
+            f"{place}, counted from 0",
             hint="known are: "
             + ", ".join(column.categories[:10])
             + "; cells that are missing are empty, NA or ?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from torch import nn
 from ancestral.applications.detection import (
     Detector,
     Statistics,
+    as_seen,
     check_examined,
     examine,
     statistics_of,
 )
-from ancestral.core import NotExact, OptionError, Specification
+from ancestral.core import DataError, IncompatibleChoices, NotExact, OptionError, Specification
 from ancestral.data import Source
 from ancestral.inference.posteriors import Posterior
 
@@ -23,9 +25,16 @@ if TYPE_CHECKING:
 
     from ancestral.estimator.estimator import DensityEstimator
 
-__all__ = ["Detecting"]
+__all__ = ["Detecting", "Ties", "check_background", "shaped"]
 
 _ROWS = 250  # that are examined at once
+
+
+class Ties(StrEnum):
+    """What p-values make of normal rows that score the same as a row."""
+
+    COUNTED = "counted"  # they count as being as odd: p-values are safe, and may be too large
+    RANDOM = "random"  # the row takes a random place among them: p-values are uniform
 
 
 class Detecting:
@@ -94,15 +103,23 @@ class Detecting:
         calibration: Any = None,
         background: DensityEstimator | None = None,
         context: Any = None,
+        ties: Ties | str = Ties.COUNTED,
     ) -> np.ndarray:
         """The share of normal rows that are as odd as each row, or odder, [rows].
 
         Uniform for rows like those of the calibration, of which n allow for nothing below
-        1 / (n + 1). See `anomaly_score` for the arguments.
+        1 / (n + 1). Of data with few different rows scores repeat, and p-values are larger than
+        uniform ones; with `ties="random"` they are uniform there too: a row takes a place among
+        its equals by a hash of what it holds, the same at every call.
+
+        See `anomaly_score` for the other arguments.
         """
+        chosen = Ties(ties)
         detector = self.detector(calibration, background=background)
         detector.check(score)
         found = self.statistics(X, like=detector, background=background, context=context)
+        if chosen is Ties.RANDOM:
+            return detector.smoothed_p_values(found, score)
         return detector.p_values(found, score)
 
     def detector(
@@ -117,6 +134,7 @@ class Detecting:
 
         Raises:
             OptionError: nothing was kept.
+            IncompatibleChoices: the background is of other data.
         """
         self._require_fitted()
         check_examined(self.model_, self.posterior_)
@@ -158,8 +176,15 @@ class Detecting:
             seed: of the samples.
             on_rows: is told of rows that are done.
         """
+        if not isinstance(X, Source) and np.shape(X)[:1] == (0,):
+            raise DataError(f"expected rows, got 0 samples: an array of shape {[*np.shape(X)]}")
         source = self._source(X, context)
-        beside = None if background is None else (background.model_, background.posterior_)
+        beside = None
+        if background is not None:
+            background._require_fitted()
+            check_background(self.spec_, background.spec_)
+            check_examined(background.model_, background.posterior_)
+            beside = background.model_, background.posterior_
         return statistics_of(
             self.model_,
             self.posterior_,
@@ -191,9 +216,8 @@ class Detecting:
         """
         parts = []
         for batch in self._source(X, context).ordered(_ROWS):
-            found = examine(
-                self.model_, self.posterior_, batch, num_samples=num_samples, seed=seed
-            )
+            seen = as_seen(batch, self.spec_)
+            found = examine(self.model_, self.posterior_, seen, num_samples=num_samples, seed=seed)
             if found.surprise is None:
                 raise NotExact(
                     f"the log p of {type(self.model_).__name__} with this likelihood is no sum "
@@ -202,6 +226,40 @@ class Detecting:
                 )
             parts.append(found.surprise.cpu().numpy())
         return shaped(np.concatenate(parts), self.spec_)
+
+
+def check_background(own: Specification, other: Specification) -> None:
+    """Refuse a background model of rows that are written in another way.
+
+    Raises:
+        IncompatibleChoices: naming the first difference.
+    """
+    ours, others = _traits(own), _traits(other)
+    for what in {**ours, **others}:
+        mine, theirs = ours.get(what, "none"), others.get(what, "none")
+        if mine != theirs:
+            raise IncompatibleChoices(
+                f"expected a background model of the same data, {what}: {mine}, got {theirs}",
+                hint="--train-background makes one, of the run's own data with cells replaced",
+            )
+
+
+def _traits(spec: Specification) -> dict[str, str]:
+    """How rows are written, in words."""
+    found = {
+        "kind of cells": str(spec.kind or "mixed"),
+        "shape of rows": str(list(spec.shape)),
+        "levels": str(spec.num_levels),
+        "binarisation": spec.binarization or "none",
+        "given with each row": ", ".join(spec.context) or "nothing",
+        "code of the end": str(spec.end_code),
+        "noise on integers": "none" if spec.integers is None else "uniform",
+    }
+    for number, column in enumerate(spec.columns or (), 1):
+        levels = "" if column.num_levels is None else f" of {column.num_levels} levels"
+        values = "" if column.categories is None else f": {', '.join(column.categories)}"
+        found[f"column {number}"] = f"{column.name}, {column.kind}{levels}{values}"
+    return found
 
 
 def shaped(surprise: np.ndarray, spec: Specification) -> np.ndarray:

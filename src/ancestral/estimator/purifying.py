@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ancestral.applications.detection import Calibration, check_examined, examine
-from ancestral.applications.purification import Projection, is_scaled, purify
+from ancestral.applications.detection import (
+    Calibration,
+    as_seen,
+    check_examined,
+    examine,
+    has_log_prob,
+)
+from ancestral.applications.purification import (
+    Perturbed,
+    Projection,
+    has_objective,
+    is_bold,
+    is_scaled,
+    purify,
+)
 from ancestral.core import Batch, OptionError, Specification
-from ancestral.core.estimate import Estimate
+from ancestral.core.estimate import Estimate, weakest
+from ancestral.data.dequantization import is_dequantized
 from ancestral.estimator.received import Received
 from ancestral.inference.posteriors import Posterior
 
@@ -26,6 +41,8 @@ _BOLDNESS = 2.0  # chosen on validation images, see docs/purification.md
 _MOST_BOLDNESS = 100
 _ROWS = 500  # that are looked at together
 
+P = ParamSpec("P")
+
 
 @dataclass(frozen=True, eq=False)
 class Purified:
@@ -34,6 +51,8 @@ class Purified:
     Attributes:
         values: [rows, ...], in the shape, the units and the type of the rows that were given.
         chosen: [rows] bool; the others are as they were given.
+        kept: [rows] bool, those of them that stay as they were given too, since the search found
+            nothing better.
         full_scale: the number in them that stands for the highest level; 1 for data in their own
             units.
         p_values: [rows], of the given rows; None where all are purified whatever theirs.
@@ -41,8 +60,29 @@ class Purified:
 
     values: np.ndarray
     chosen: np.ndarray
+    kept: np.ndarray
     full_scale: float
     p_values: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class _Search:
+    """How balls are searched."""
+
+    method: Projection | str
+    boldness: float
+    seed: int
+
+
+def _values_of(method: Callable[P, Purified]) -> Callable[P, np.ndarray]:
+    """The same method, which gives the rows alone."""
+
+    @wraps(method)
+    def purify(*args: P.args, **kwargs: P.kwargs) -> np.ndarray:
+        return method(*args, **kwargs).values
+
+    purify.__name__, purify.__qualname__ = "purify", "Purifying.purify"
+    return purify
 
 
 class Purifying:
@@ -62,7 +102,7 @@ class Purifying:
 
         def _given(self, source: Source, context: Any) -> Source: ...
 
-    def purify(
+    def purified(
         self,
         X: Any,
         epsilon: Any,
@@ -74,8 +114,11 @@ class Purifying:
         calibration: Any = None,
         seed: int = 0,
         context: Any = None,
-    ) -> np.ndarray:
+        on_rows: Callable[[float], None] | None = None,
+    ) -> Purified:
         """Rows likelier than those given, with no cell farther than epsilon from what it was.
+
+        `purify` gives the rows alone; `purified` also which rows were purified, and p-values.
 
         PixelDefend: a classifier that is fooled by small changes of its input, made on purpose,
         often is not once they are undone, and they are undone by going to what the model of
@@ -93,7 +136,7 @@ class Purifying:
                 models, "reconstruction" for others.
             boldness: along an order: by how many nats a change of epsilon is likelier than none,
                 since attacks go as far as they may; 0 is the search of the paper. None: 2 for
-                pictures and others that have a full scale, 0 for data in their own units.
+                pictures, 0 for other data.
             full_scale: the number in X that stands for the highest level; None: that of the data
                 if X holds whole numbers and fits; 1 if no value is above; else that of the data
                 if X fits, else 255.
@@ -102,9 +145,12 @@ class Purifying:
                 scale; None: those that `fit` kept for validation.
             seed: of the method "sampled".
             context: [rows, size] for a conditional model.
+            on_rows: is told how many more rows are done.
 
         Returns:
-            An array of the shape of X.
+            An array of the shape of X. A row for which the search found nothing better than what
+            was given stays that; better is of greater log p, or of greater
+            log p + boldness * (sum over cells of |change| / epsilon).
 
         Raises:
             NotExact: the model can do nothing of the kind.
@@ -127,36 +173,6 @@ class Purifying:
             >>> bool(model.rounded_log_prob(clean).mean > model.rounded_log_prob(noisy).mean)
             True
         """
-        return self.purified(
-            X,
-            epsilon,
-            method=method,
-            boldness=boldness,
-            full_scale=full_scale,
-            p_below=p_below,
-            calibration=calibration,
-            seed=seed,
-            context=context,
-        ).values
-
-    def purified(
-        self,
-        X: Any,
-        epsilon: Any,
-        *,
-        method: Projection | str = Projection.AUTO,
-        boldness: float | None = None,
-        full_scale: float | None = None,
-        p_below: float | None = None,
-        calibration: Any = None,
-        seed: int = 0,
-        context: Any = None,
-        on_rows: Callable[[float], None] | None = None,
-    ) -> Purified:
-        """`purify`, with the p-values and which rows were purified.
-
-        `on_rows` is told how many more rows are done.
-        """
         self._require_fitted()
         received = Received.of(X, self.spec_, full_scale)
         perturbed = received.perturbed(epsilon)
@@ -167,26 +183,47 @@ class Purifying:
             p_values = self._low_p_values(received, calibration, context)
             chosen = p_values < p_below
         given = self._given(received.source(), received.context if context is None else context)
-        bold = _checked_boldness(boldness, self.spec_)
-        found = perturbed.values.clone()
-        dtype = next(self.model_.parameters()).dtype
+        search = _Search(method, _checked_boldness(boldness, self.spec_), seed)
+        found, kept = perturbed.values.clone(), np.zeros(len(chosen), dtype=bool)
         for rows in torch.as_tensor(np.flatnonzero(chosen)).split(_ROWS):
             some = perturbed.rows(rows)
-            codes = purify(
-                self.model_,
-                Batch(some.codes(dtype), context=given.rows(rows.numpy()).context).to(
-                    self._device
-                ),
-                some.ball(dtype).to(self._device),
-                posterior=self.posterior_,
-                method=method,
-                boldness=bold,
-                seed=seed,
-            )
-            found[rows] = some.restored(codes.cpu())
+            best, is_better = self._searched(some, given.rows(rows.numpy()).context, search)
+            found[rows[is_better]] = best[is_better]
+            kept[rows[~is_better].numpy()] = True
             if on_rows is not None:
                 on_rows(len(rows))
-        return Purified(received.returned(found), chosen, perturbed.full_scale, p_values)
+        values = received.returned(found, perturbed.reach)
+        return Purified(values, chosen, kept, perturbed.full_scale, p_values)
+
+    purify = _values_of(purified)
+
+    def _searched(
+        self, given: Perturbed, context: Tensor | None, search: _Search
+    ) -> tuple[Tensor, Tensor]:
+        """What a search finds, [rows, *shape], and whether it is better than what was given."""
+        dtype = next(self.model_.parameters()).dtype
+        batch = Batch(given.codes(dtype), context=context).to(self._device)
+        ball = given.ball(dtype).to(self._device)
+        noisy = is_dequantized(self.spec_) and self.spec_.integers is not None
+        codes = purify(
+            self.model_,
+            replace(batch, x=batch.x + 0.5) if noisy else batch,
+            ball.with_noise() if noisy else ball,
+            posterior=self.posterior_,
+            method=search.method,
+            boldness=search.boldness,
+            seed=search.seed,
+        )
+        codes = codes.floor() if noisy else codes
+        found = given.restored(codes.cpu())
+        if not (has_objective(search.method) and has_log_prob(self.model_, self.posterior_)):
+            return found, torch.ones(len(found), dtype=torch.bool)
+        before, after = (
+            examine(self.model_, self.posterior_, as_seen(rows, self.spec_)).log_prob.cpu()
+            for rows in (batch, replace(batch, x=codes))
+        )
+        bold = search.boldness if is_bold(self.model_, search.method) else 0.0
+        return found, ~(after + bold * given.distances(found) < before)
 
     def rounded_log_prob(
         self, X: Any, *, full_scale: float | None = None, seed: int = 0, context: Any = None
@@ -247,19 +284,29 @@ class Purifying:
         check_examined(self.model_, self.posterior_)
         source = self._given(received.source(), received.context if context is None else context)
         parts = [
-            examine(self.model_, self.posterior_, batch.with_index(None), seed=seed)
+            examine(
+                self.model_,
+                self.posterior_,
+                as_seen(batch.with_index(None), self.spec_),
+                seed=seed,
+            )
             for batch in source.ordered(_ROWS)
         ]
         value = torch.cat([part.log_prob for part in parts]).cpu()
-        return Estimate(value, parts[0].kind)
+        noisy = is_dequantized(self.spec_)
+        return Estimate(value, weakest(parts[0].kind, "lower_bound" if noisy else "exact"))
 
 
 def _checked_boldness(boldness: float | None, spec: Specification) -> float:
     if boldness is None:
-        return _BOLDNESS if is_scaled(spec) else 0.0
+        return _BOLDNESS if _is_pictured(spec) else 0.0
     if not abs(boldness) <= _MOST_BOLDNESS:
         raise OptionError(
             f"expected a boldness from {-_MOST_BOLDNESS} to {_MOST_BOLDNESS}, got {boldness:g}",
             hint="it is in nats; 2 where cells were moved on purpose, 0 for no such belief",
         )
     return boldness
+
+
+def _is_pictured(spec: Specification) -> bool:
+    return spec.image_shape is not None and is_scaled(spec.integers or spec)

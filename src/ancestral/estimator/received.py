@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ancestral.applications.purification import Perturbed, is_scaled
 from ancestral.core import DataError, Kind, ShapeError, Specification
-from ancestral.data import Source, TensorSource, as_source, statically_binarized
+from ancestral.data import Source, TensorSource, as_given, as_source, statically_binarized
+from ancestral.data.accompanied import Accompanied
 
-__all__ = ["Received"]
+__all__ = ["Received", "in_double"]
 
 _DRAWS = 2  # stream of fixed draws of grey values: that of test rows
 
@@ -24,7 +25,7 @@ class Received:
 
     Attributes:
         values: [rows, *shape] of the model's data, in double precision.
-        spec: of the model's data.
+        spec: of the model's data; of the integers, where noise made real numbers of them.
         dtype: as the numbers came.
         shape: as the array came: [rows, 1, height, width] and rows of pixels are pictures too.
         full_scale: the number that stands for the highest level, where it is known.
@@ -50,6 +51,9 @@ class Received:
         Raises:
             DataError, ShapeError: they are not what the model was trained on, or incomplete.
         """
+        if isinstance(X, Source) and spec.integers is not None:
+            X = as_given(X)
+        spec = spec.integers or spec
         if isinstance(X, Source):
             return _from_source(X, spec, full_scale)
         if not is_scaled(spec):
@@ -58,6 +62,8 @@ class Received:
             floating = isinstance(dtype, np.dtype) and dtype.kind == "f"
             return replace(found, dtype=dtype) if floating else found
         array = X.detach().cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
+        if array.shape[:1] == (0,):
+            raise DataError(f"expected rows, got 0 samples: an array of shape {[*array.shape]}")
         pictures = _as_shaped(array, spec)
         plain = replace(spec, kind=Kind.REAL, num_levels=None, missing=False, context=())
         as_source(pictures, plain)  # refuses what are no complete rows of finite numbers
@@ -80,33 +86,62 @@ class Received:
             return TensorSource(drawn.rows(slice(None)).x.numpy(), spec)
         return TensorSource(found.codes(torch.float64).numpy(), spec)
 
-    def returned(self, values: Tensor) -> np.ndarray:
+    def returned(self, values: Tensor, reach: Tensor) -> np.ndarray:
         """Rows in the shape and the type of those that came.
 
         Args:
             values: [rows, *shape] of the model's data.
+            reach: [*shape], how far a cell may be from what came, in the same units; what
+                rounding to the type would add is taken off.
         """
-        found = values.numpy().reshape(self.shape)
+        found = values.numpy()
         whole = bool((found == np.round(found)).all())
         keeps = self.dtype.kind == "f" or whole
-        return found.astype(self.dtype if keeps else np.float64)
+        found = found.astype(self.dtype if keeps else np.float64)
+        if self.dtype.kind == "f":
+            found = _held(found, self.values, reach.numpy())
+        return found.reshape(self.shape)
+
+
+def in_double(source: Source) -> np.ndarray:
+    """[rows, *shape], as exact as they are held; missing cells hold zero.
+
+    Batches are in the model's precision, in which 185062422.25 is 185062416.
+    """
+    if isinstance(source, TensorSource):
+        return source.x.double().cpu().numpy()
+    if isinstance(source, Accompanied):
+        return in_double(source.source)
+    return torch.cat([batch.x for batch in source.ordered(1000)]).double().cpu().numpy()
+
+
+def _held(found: np.ndarray, given: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """The nearest numbers of their type towards the given ones that are within reach of them."""
+    centre = given.astype(found.dtype)
+    while True:
+        beyond = (np.abs(found.astype(np.float64) - given) > reach) & (found != centre)
+        if not beyond.any():
+            return found
+        found = np.where(beyond, np.nextafter(found, centre), found)
 
 
 def _from_source(source: Source, spec: Specification, full_scale: float | None) -> Received:
     own = source.spec
     if is_scaled(spec) and is_scaled(own) and own.shape == spec.shape:
-        full_scale = full_scale or (1.0 if own.kind is Kind.UNIT else (own.num_levels or 2) - 1.0)
+        if full_scale is None:
+            full_scale = 1.0 if own.kind is Kind.UNIT else (own.num_levels or 2) - 1.0
     else:
         source = as_source(source, replace(spec, missing=True))  # which the cells decide
     batches = list(source.ordered(1000))
+    if not batches:
+        raise DataError("expected rows, got 0 samples")
     if any(batch.observed is not None and not bool(batch.observed.all()) for batch in batches):
         raise DataError(
             "expected complete rows to purify, got missing cells", hint="`impute` fills them in"
         )
     contexts = [batch.context for batch in batches if batch.context is not None]
-    x = torch.cat([batch.x for batch in batches]).cpu()
-    values = x.double().numpy()
-    dtype = np.dtype(np.float32)
+    values = in_double(source)
+    dtype = np.dtype(np.float32 if is_scaled(spec) else np.float64)
     context = torch.cat(contexts) if len(contexts) == len(batches) else None
     return Received(values, spec, dtype, tuple(values.shape), full_scale, context)
 

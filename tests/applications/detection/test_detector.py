@@ -5,20 +5,35 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import ks_2samp, kstest
+from sklearn.exceptions import NotFittedError
 
 import ancestral
 from ancestral.applications.detection import (
+    Detector,
     Mutated,
+    Statistics,
     batch_typicality,
     examine,
+    flagged,
     outliers,
     separation,
     statistics_of,
 )
-from ancestral.core import Batch, NotExact, OptionError
+from ancestral.applications.detection.complexity import complexity_bits
+from ancestral.core import (
+    Batch,
+    DataError,
+    IncompatibleChoices,
+    Kind,
+    NotExact,
+    OptionError,
+    Specification,
+)
+from ancestral.data import Dequantized
 from ancestral.models import AutoregressiveModel
 
 
@@ -216,7 +231,138 @@ def test_a_loaded_estimator_needs_rows_to_calibrate_on(made, data, tmp_path, sin
 
 
 def test_no_rows_and_no_numbers_are_refused(made, data):
-    from ancestral.core import DataError
-
     with pytest.raises(DataError, match="expected rows, got none"):
         statistics_of(made.model_, None, [], data.spec)
+
+
+def _found(log_prob, uniform):
+    """Statistics of rows of which only log p is known."""
+    return Statistics(
+        {"log_prob": log_prob, "complexity": log_prob * 0, "uniform": uniform}, "exact"
+    )
+
+
+def test_ties_do_not_make_smoothed_p_values_uneven():
+    # few different rows, as in small binary tables; a two-sample test at 1e-3
+    rng = np.random.default_rng(0)
+    values = rng.normal(-8.0, 2.0, 12)
+    known, new = (_found(values[rng.geometric(0.3, n) % 12], rng.random(n)) for n in (2000, 3000))
+    assert len(np.unique(new["log_prob"])) == 12
+    detector = Detector(known, Specification(Kind.BINARY, (4,)))
+    grid = (np.arange(2000) + 0.5) / 2000
+    for score in ("log_prob", "corrected"):
+        assert ks_2samp(detector.smoothed_p_values(new, score), grid).pvalue > 1e-3
+    p = detector.p_values(new, "log_prob")
+    assert ks_2samp(p, grid).pvalue < 1e-6  # larger than uniform
+    for level in (0.01, 0.05, 0.2, 0.5):  # but never too small
+        assert (p <= level).mean() < level + 4 * np.sqrt(level * (1 / 2000 + 1 / 3000))
+
+
+def test_places_among_equals_are_fixed_by_what_rows_hold(made, data, single_precision):
+    x = data.test.rows(slice(0, 10)).x.numpy()
+    p = made.p_values(x, ties="random")
+    assert np.array_equal(made.p_values(x[::-1].copy(), ties="random"), p[::-1])
+    assert np.array_equal(made.p_values(x[3:4], ties="random"), p[3:4])
+    log_p = [made.p_values(x, "log_prob", ties=t) for t in ("counted", "random")]
+    assert ((log_p[1] <= log_p[0]) & (log_p[1] > log_p[0] - 1 / 181 - 1e-12)).all()
+    twice = made.p_values(np.repeat(x[:1], 2, 0), ties="random")
+    assert twice[0] == p[0]
+    assert twice[1] != p[0]  # or equal rows of a file would all have one p-value
+    with pytest.raises(ValueError, match="often"):
+        made.p_values(x, ties="often")
+
+
+def test_missing_cells_are_neither_odd_nor_usual(single_precision):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3)) * np.array([1e-4, 1.0, 100.0]) + np.array([0.0, 0.0, 500.0])
+    x[rng.random((400, 3)) < 0.3] = np.nan
+    x[0] = np.nan
+    model = ancestral.build("vae", epochs=3, hidden_size=8, num_blocks=1, latent_size=1).fit(x)
+    found = model.statistics(x)
+    cells = found["odd_cell"][1:]
+    has_cells = ~np.isnan(x[1:]).all(1)
+    assert not np.isnan(x[1:][np.arange(399), cells][has_cells]).any()
+    surprise, seen = model.surprise(x), ~np.isnan(x)
+    expected = [surprise[seen[:, j], j].mean() for j in range(3)]
+    np.testing.assert_allclose(found.usual, expected, rtol=1e-4)
+    spread = [surprise[i][seen[i]].std() if seen[i].any() else 0.0 for i in range(400)]
+    np.testing.assert_allclose(found["spread"], spread, rtol=1e-3, atol=1e-5)
+    assert found["largest_excess"][0] == 0.0
+
+
+def test_a_row_far_beyond_all_numbers_is_the_oddest(single_precision):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 3))
+    for name, options in (("made", {}), ("vae", {"num_blocks": 1, "latent_size": 1})):
+        model = ancestral.build(name, epochs=2, hidden_size=8, **options).fit(x[:200])
+        detector = model.detector(x[200:])
+        odd = x[:20].copy()
+        odd[4, 1] = 1e30
+        found = model.statistics(odd, like=detector)
+        assert np.isneginf(found["log_prob"][4]) or found["log_prob"][4] < -1e20
+        assert found["odd_cell"][4] == 1
+        assert np.isfinite(np.delete(found["log_prob"], 4)).all()
+        for score in detector.scores:
+            values = detector.score(found, score)
+            assert values[4] == values.max()
+            assert detector.p_values(found, score)[4] == pytest.approx(1 / 101)
+        difference, p = detector.together(found)
+        assert difference < -1e18
+        assert p < 0.001
+
+
+def test_a_row_of_integers_with_noise_has_the_same_score_in_any_place(data, single_precision):
+    noisy = {part: Dequantized(source) for part, source in data.splits.items()}
+    model = ancestral.build("ppca", latent_size=2).fit(noisy["train"])
+    detector = model.detector(noisy["valid"])
+    found = model.statistics(noisy["test"], like=detector)
+    assert found.kind == "lower_bound"
+    some = np.array([90, 3, 41])
+    again = model.statistics(noisy["test"].subset(some), like=detector)
+    np.testing.assert_allclose(again["log_prob"], found["log_prob"][some], rtol=1e-6)
+    # the file is that of the integers, which arrays hold without noise
+    plain = model.statistics(data.test.rows(some).x.numpy(), like=detector)
+    assert np.array_equal(plain["log_prob"], again["log_prob"])
+    expected = complexity_bits(data.test.rows(some).x.numpy(), data.spec)
+    assert np.array_equal(again["complexity"], expected)
+    assert "complexity" in detector.basis
+
+
+def test_backgrounds_that_do_not_fit_are_refused_in_words(made, data, single_precision):
+    x = data.test.rows(slice(0, 5)).x.numpy()
+    detector = made.detector(data.valid, background=made)
+    with pytest.raises(OptionError, match="expected the background model"):
+        made.anomaly_score(x, "likelihood_ratio", calibration=detector)
+    assert made.anomaly_score(x, calibration=detector).shape == (5,)
+    with pytest.raises(NotFittedError, match="call `fit` first"):
+        made.detector(data.valid, background=ancestral.build("made"))
+    rng = np.random.default_rng(0)
+    other = ancestral.build("fvsbn", epochs=1).fit(rng.integers(0, 2, (60, 4)))
+    with pytest.raises(IncompatibleChoices, match="kind of cells: levels, got binary"):
+        made.anomaly_score(x, "likelihood_ratio", calibration=data.valid, background=other)
+    frame = pd.DataFrame({"a": rng.choice(["x", "y"], 60), "b": rng.normal(size=60)})
+    renamed = frame.replace({"a": {"x": "z"}})
+    one, two = (ancestral.build("made", epochs=1, hidden_size=8).fit(f) for f in (frame, renamed))
+    with pytest.raises(IncompatibleChoices, match="column 1: a, categorical of 2 levels: x, y"):
+        one.detector(frame, background=two)
+    with pytest.raises(DataError, match="expected rows, got 0 samples"):
+        made.anomaly_score(np.zeros((0, 8, 8)), calibration=data.valid)
+
+
+def test_ranks_flag_where_they_are_fine_enough():
+    rng = np.random.default_rng(0)
+    known = _found(rng.normal(-90, 5, 1000), rng.random(1000))
+    detector = Detector(known, Specification(Kind.REAL, (3,)))
+    new = rng.normal(-90, 5, 40)
+    new[:2] = -5000.0
+    few = _found(new, rng.random(40))
+    assert detector.ranks_suffice(40, 0.05)
+    assert np.array_equal(
+        detector.flagged(few, 0.05, "log_prob"),
+        flagged(detector.p_values(few, "log_prob"), 0.05),
+    )
+    assert detector.flagged(few, 0.05, "log_prob")[:2].all()
+    many = _found(np.tile(new, 10), rng.random(400))
+    assert not detector.ranks_suffice(400, 0.05)
+    chosen = detector.flagged(many, 0.05, "log_prob")
+    assert np.flatnonzero(chosen).tolist() == sorted([*range(0, 400, 40), *range(1, 400, 40)])

@@ -138,3 +138,39 @@ def test_errors_have_hints():
     with pytest.raises(AncestralError) as caught:
         outliers("rotated", _rows(TABLE), TABLE)
     assert "these do: noise, independent" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["noise", "independent", "constant", "blank"])
+def test_outliers_of_rows_with_gaps_have_the_same_gaps(name):
+    rng = np.random.default_rng(0)
+    spec = Specification(Kind.REAL, (3,), missing=True)
+    x = rng.normal(size=(50, 3))
+    x[rng.random((50, 3)) < 0.3] = np.nan
+    made = outliers(name, x, spec)
+    assert np.array_equal(np.isnan(made), np.isnan(x))
+    assert not np.array_equal(made, x, equal_nan=True)
+    if name == "independent":
+        assert np.array_equal(np.sort(made, 0), np.sort(x, 0), equal_nan=True)
+    with pytest.raises(DataError, match="complete rows") as caught:
+        outliers("shuffled", x, spec)
+    assert "noise" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Specification(Kind.LEVELS, (8, 8), num_levels=256, missing=True),
+        Specification(Kind.BINARY, (8, 8), missing=True),
+        Specification(Kind.CATEGORICAL, (30,), num_levels=300, missing=True),
+        Specification(Kind.REAL, (5,), missing=True),
+    ],
+    ids=lambda s: str(s.kind),
+)
+def test_complexity_of_a_row_is_not_changed_by_others(spec):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, (4, *spec.shape)).astype(float)
+    alone = complexity_bits(x[:1], spec)
+    x[1] *= (spec.num_levels or 2) - 1  # codes that take more bytes
+    x[2].flat[3] = np.nan
+    assert complexity_bits(x, spec)[0] == alone[0]
+    assert complexity_bits(x[2:3], spec)[0] == complexity_bits(x, spec)[2]

@@ -1,7 +1,13 @@
 """Which rows are unlike the data of a model, how sure one is, and what in them is odd."""
 
+from ancestral.applications.detection.dequantizing import as_seen
 from ancestral.applications.detection.detector import SCORES, Detector, check_score
-from ancestral.applications.detection.examining import Examination, check_examined, examine
+from ancestral.applications.detection.examining import (
+    Examination,
+    check_examined,
+    examine,
+    has_log_prob,
+)
 from ancestral.applications.detection.mutation import Mutated
 from ancestral.applications.detection.p_values import Calibration, flagged
 from ancestral.applications.detection.roc import Separation, separation
@@ -18,11 +24,13 @@ __all__ = [
     "Mutated",
     "Separation",
     "Statistics",
+    "as_seen",
     "batch_typicality",
     "check_examined",
     "check_score",
     "examine",
     "flagged",
+    "has_log_prob",
     "outliers",
     "separation",
     "statistics_of",

@@ -23,8 +23,10 @@ def complexity_bits(x: np.ndarray, spec: Specification) -> np.ndarray:
     r"""L(x) of each row in bits: the shortest of several lossless files that hold it.
 
     PNG for images of at most 256 levels; deflate, and bz2 and lzma where a row is over 4 kB long.
-    Real numbers are written out in decimals of seven digits, other cells as bytes. What every
-    file begins with counts alike for all rows, and so does not matter to a comparison.
+    Real numbers are written out in decimals of seven digits, other cells as bytes, with a code of
+    its own where a cell is missing. What every file begins with counts alike for all rows, and
+    so does not matter to a comparison. The length is a function of the row and of `spec`: the
+    rows beside it do not matter.
 
     An upper bound on the Kolmogorov complexity of the row, up to a constant. About 0.1 ms for a
     picture of 28 x 28.
@@ -47,14 +49,20 @@ def complexity_bits(x: np.ndarray, spec: Specification) -> np.ndarray:
         (True, True)
     """
     is_image = spec.image_shape is not None and spec.kind in (Kind.BINARY, Kind.LEVELS)
-    whole = np.isfinite(x).all()
-    if is_image and whole and (spec.num_levels or 2) <= 256:
+    write = _writer(spec)
+    if is_image and (spec.num_levels or 2) <= 256:
         height, width, channels = spec.image_shape  # type: ignore[misc]
-        pixels = np.ascontiguousarray(x.astype(np.uint8).reshape(len(x), height, width, channels))
         shortest = _shortest_picture(spec)
-        lengths = [shortest(picture) for picture in pixels]
+
+        def length(row: np.ndarray) -> int:
+            if not np.isfinite(row).all():
+                return _shortest(write(row))
+            pixels = np.ascontiguousarray(row.astype(np.uint8).reshape(height, width, channels))
+            return shortest(pixels)
+
+        lengths = [length(row) for row in x]
     else:
-        lengths = [_shortest(data) for data in _written(x, spec)]
+        lengths = [_shortest(write(row)) for row in x]
     return 8.0 * np.array(lengths, dtype=np.float64)
 
 
@@ -80,11 +88,12 @@ def _shortest(data: bytes) -> int:
     return min(shortest, len(data))
 
 
-def _written(x: np.ndarray, spec: Specification) -> list[bytes]:
-    """Each row as bytes: codes where all cells are codes, decimals elsewhere."""
-    flat = x.reshape(len(x), -1)
+def _writer(spec: Specification) -> Callable[[np.ndarray], bytes]:
+    """How a row becomes bytes: codes where all cells are codes, decimals elsewhere."""
     coded = {Kind.BINARY, Kind.CATEGORICAL, Kind.LEVELS}
-    if spec.kinds <= coded and np.isfinite(flat).all():
-        size = np.uint8 if flat.max(initial=0) < 256 else np.uint32
-        return [row.tobytes() for row in flat.astype(size)]
-    return [",".join(_DIGITS % value for value in row).encode() for row in flat.tolist()]
+    if not spec.kinds <= coded:
+        return lambda row: ",".join(_DIGITS % v for v in row.ravel().tolist()).encode()
+    levels = [spec.num_levels or 2, *(column.num_levels or 2 for column in spec.columns or ())]
+    missing = max(levels)
+    size = np.uint8 if missing < 256 else np.uint32
+    return lambda row: np.where(np.isfinite(row), row, missing).astype(size).tobytes()

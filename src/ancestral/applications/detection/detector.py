@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ancestral.applications.detection.density_of_states import DensityOfStates
-from ancestral.applications.detection.p_values import Calibration
+from ancestral.applications.detection.p_values import Calibration, flagged
 from ancestral.applications.detection.pareto_tail import ParetoTail
 from ancestral.applications.detection.statistics import Statistics
 from ancestral.applications.detection.typicality import batch_typicality
@@ -56,7 +56,8 @@ class Detector:
     @property
     def basis(self) -> tuple[str, ...]:
         """Names of the statistics behind the corrected score."""
-        has_length = self.spec.kinds <= _CODED and self.spec.num_dims >= _SHORT
+        spec = self.spec.integers or self.spec
+        has_length = spec.kinds <= _CODED and spec.num_dims >= _SHORT
         length = ("complexity",) if has_length else ()
         wanted = ("log_prob", *length, "spread", "largest_excess", "kl")
         return tuple(name for name in wanted if name in self.reference)
@@ -71,11 +72,17 @@ class Detector:
         """One score of each row, [rows]; higher is odder.
 
         Raises:
-            OptionError: there is no such score.
+            OptionError: there is no such score, or its background model is missing.
         """
         self.check(name)
         if name == "corrected":
             return self._density.score(self._states(statistics))
+        if name == "likelihood_ratio" and "background" not in statistics:
+            raise OptionError(
+                "expected the background model that the calibration rows were looked at with, "
+                "got none",
+                hint="background=that estimator",
+            )
         return self._plain(statistics)[name]
 
     def p_values(self, statistics: Statistics, name: str = "corrected") -> np.ndarray:
@@ -84,23 +91,52 @@ class Detector:
         They are uniform for rows like the calibration rows: exactly for `log_prob`, `complexity`
         and `likelihood_ratio`, which are ranks; nearly for `typicality`, which takes the mean
         of the same rows, and for `corrected`, five ranks counted together (tests measure it).
+        Where scores repeat they are larger than that; `smoothed_p_values` are uniform even then.
         """
         self.check(name)
         if name == "corrected":
             return self._density.p_values(self._states(statistics))
         return self._calibrations[name].right(self.score(statistics, name))
 
-    def tail_p_values(self, statistics: Statistics, name: str = "corrected") -> np.ndarray:
-        """The same, but below 1 / (n + 1) where a row is odder than all n calibration rows.
+    def smoothed_p_values(self, statistics: Statistics, name: str = "corrected") -> np.ndarray:
+        """The same with ties broken at random: uniform for normal rows even where scores repeat.
 
-        There they are extrapolated, from the generalised Pareto distribution that fits the
-        highest tenth of the calibration scores: an assumption, which ranks do without.
+        `p_values` counts all calibration rows that score the same, so that in data of few
+        different rows p-values are larger than uniform ones, which is safe. Here a row takes a
+        random place among its equals, always the same: the randomness is a hash of the row. For
+        `corrected` that is a place in one of five parts of the calibration rows.
+        """
+        self.check(name)
+        uniforms = statistics["uniform"]
+        if name == "corrected":
+            return self._density.smoothed_p_values(self._states(statistics), uniforms)
+        return self._calibrations[name].smoothed(self.score(statistics, name), uniforms)
+
+    def tail_p_values(self, statistics: Statistics, name: str = "corrected") -> np.ndarray:
+        """The same as `p_values`, but below 1 / (n + 1) where a row is odder than all n others.
+
+        There they are extrapolated, by the heaviest generalised Pareto tail that goes with the
+        highest tenth of the calibration scores: an upper bound of 95 % confidence if the tail is
+        such, which ranks need not assume.
         """
         ranks = self.p_values(statistics, name)
         tail = ParetoTail.fit(self._calibrations[name].scores)
         extrapolated = tail.p_values(self.score(statistics, name))
         lowest = ranks <= 1 / (len(self.reference) + 1)
         return np.where(lowest, np.minimum(ranks, extrapolated), ranks)
+
+    def ranks_suffice(self, num_rows: int, rate: float) -> bool:
+        """Whether ranks are fine enough to flag a single row of so many at a rate."""
+        return rate * (len(self.reference) + 1) >= num_rows
+
+    def flagged(self, statistics: Statistics, rate: float, name: str = "corrected") -> np.ndarray:
+        """Which rows to flag so that at most this share of them is normal on average: [rows] bool.
+
+        By ranks where there are enough calibration rows for it, else by `tail_p_values`.
+        """
+        if self.ranks_suffice(len(statistics), rate):
+            return flagged(self.p_values(statistics, name), rate)
+        return flagged(self.tail_p_values(statistics, name), rate)
 
     def together(self, statistics: Statistics) -> tuple[float, float]:
         """Whether some rows are typical as a batch: see `batch_typicality`."""
@@ -120,14 +156,17 @@ class Detector:
         return {name: Calibration.of(fitted[name]) for name in self.scores}
 
     def _plain(self, statistics: Statistics) -> dict[str, np.ndarray]:
-        log_prob = statistics["log_prob"]
+        log_prob, usual = statistics["log_prob"], self.reference["log_prob"]
         found = {
             "log_prob": -log_prob,
             "complexity": -log_prob / math.log(2) - statistics["complexity"],
-            "typicality": np.abs(log_prob - self.reference["log_prob"].mean()),
+            "typicality": np.abs(log_prob - usual[np.isfinite(usual)].mean()),
         }
         if "background" in statistics:
-            found["likelihood_ratio"] = statistics["background"] - log_prob
+            background = statistics["background"]
+            impossible = np.isneginf(log_prob)
+            ratio = background - np.where(impossible, 0.0, log_prob)
+            found["likelihood_ratio"] = np.where(impossible, np.inf, ratio)
         return found
 
     def _states(self, statistics: Statistics) -> np.ndarray:

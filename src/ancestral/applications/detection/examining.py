@@ -23,7 +23,7 @@ from ancestral.models import (
     exact_log_prob,
 )
 
-__all__ = ["Examination", "check_examined", "examine"]
+__all__ = ["Examination", "check_examined", "examine", "has_log_prob"]
 
 _STREAM = 31  # of derived seeds
 
@@ -47,14 +47,19 @@ class Examination:
     terms: dict[str, Tensor] = field(default_factory=dict)
 
 
+def has_log_prob(model: nn.Module, posterior: Posterior | None) -> bool:
+    """Whether a model gives rows a probability, or a bound on it."""
+    latent = isinstance(model, LatentVariableModel) and has_proposal(posterior)
+    return latent or isinstance(model, ExactLogProb)
+
+
 def check_examined(model: nn.Module, posterior: Posterior | None) -> None:
     """Refuse a model that gives rows no probability.
 
     Raises:
         NotExact: it has no log p, and no bound on it.
     """
-    latent = isinstance(model, LatentVariableModel) and has_proposal(posterior)
-    if not (latent or isinstance(model, ExactLogProb)):
+    if not has_log_prob(model, posterior):
         raise NotExact(
             "expected a model with a log p(x) to tell odd rows by, or a bound on one; "
             f"{type(model).__name__} has none",

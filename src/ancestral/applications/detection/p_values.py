@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +11,8 @@ from numpy.typing import ArrayLike
 from ancestral.core import DataError, OptionError
 
 __all__ = ["Calibration", "flagged"]
+
+_SAME, _DIGITS = 1e-5, 1e-6  # of the spread of scores, and of their size: single precision
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,12 @@ class Calibration:
     and on the right the same with >=. If s and the s_i are exchangeable, as they are for a normal
     row that was, as they were, kept from training, then P(p <= a) <= a for each a, with equality
     at multiples of 1 / (n + 1) where there are no ties: p is uniform. No assumption is made on
-    the distribution of the scores. Nothing below 1 / (n + 1) can be told apart.
+    the distribution of the scores. Nothing below 1 / (n + 1) can be told apart. Ties make p
+    larger than uniform, which is safe; `smoothed` is uniform even then.
+
+    Scores that differ by what single precision adds to them (a hundred-thousandth of their
+    spread, a millionth of their size) are taken for equal, or equal rows would have other ranks
+    in batches of another size.
 
     Sources: Vovk, Gammerman & Shafer, *Algorithmic Learning in a Random World*, 2005, eq. 2.18;
     Song et al., PixelDefend, 2018, sec. 3.3.
@@ -64,16 +72,32 @@ class Calibration:
         """Number of calibration rows."""
         return len(self.scores)
 
+    @cached_property
+    def tolerance(self) -> float:
+        """Difference up to which two scores are the same."""
+        finite = self.scores[np.isfinite(self.scores)]
+        if finite.size == 0:
+            return 0.0
+        low, high = np.quantile(finite, (0.25, 0.75))  # the bulk: outliers spread without end
+        return float(_SAME * (high - low) + _DIGITS * np.median(np.abs(finite)))
+
+    def at_least(self, scores: ArrayLike) -> np.ndarray:
+        """How many calibration scores are as high as each, or higher."""
+        given = _numbers(scores) - self.tolerance
+        return len(self) - np.searchsorted(self.scores, given, side="left")
+
+    def above(self, scores: ArrayLike) -> np.ndarray:
+        """How many calibration scores are higher than each."""
+        given = _numbers(scores) + self.tolerance
+        return len(self) - np.searchsorted(self.scores, given, side="right")
+
     def left(self, scores: ArrayLike) -> np.ndarray:
         """p-values that are small where a score is low, such as log p of an odd row."""
-        given = _numbers(scores)
-        return (1 + np.searchsorted(self.scores, given, side="right")) / (len(self) + 1)
+        return (1 + len(self) - self.above(scores)) / (len(self) + 1)
 
     def right(self, scores: ArrayLike) -> np.ndarray:
         """p-values that are small where a score is high, such as an anomaly score."""
-        given = _numbers(scores)
-        below = np.searchsorted(self.scores, given, side="left")
-        return (1 + len(self) - below) / (len(self) + 1)
+        return (1 + self.at_least(scores)) / (len(self) + 1)
 
     def two_sided(self, scores: ArrayLike) -> np.ndarray:
         """p-values that are small on either side: twice the smaller of the two, at most 1."""
@@ -91,10 +115,8 @@ class Calibration:
             scores: of rows.
             uniforms: as many numbers u in (0, 1).
         """
-        given = _numbers(scores)
-        not_above = np.searchsorted(self.scores, given, side="right")
-        equal = not_above - np.searchsorted(self.scores, given, side="left")
-        above = len(self) - not_above
+        above = self.above(scores)
+        equal = self.at_least(scores) - above
         return (above + np.asarray(uniforms) * (1 + equal)) / (len(self) + 1)
 
 

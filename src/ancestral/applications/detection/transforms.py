@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ancestral.core import IncompatibleChoices, Kind, OptionError, Specification
+from ancestral.core import DataError, IncompatibleChoices, Kind, OptionError, Specification
 from ancestral.core.registry import nearest
 
 __all__ = ["OUTLIERS", "Outlier", "outliers"]
@@ -25,25 +25,28 @@ class Outlier:
         summary: one line.
         make: ([rows, *shape], specification, generator) -> [rows, *shape].
         fits: whether it makes sense of such rows.
+        takes_gaps: whether rows may have missing cells, which stay missing.
     """
 
     summary: str
     make: Callable[[np.ndarray, Specification, np.random.Generator], np.ndarray]
     fits: Callable[[Specification], bool]
+    takes_gaps: bool = False
 
 
 def outliers(name: str, x: np.ndarray, spec: Specification, *, seed: int = 0) -> np.ndarray:
-    """As many outliers as there are rows, of the rows' own kind and shape.
+    """As many outliers as there are rows, of the rows' own kind and shape, with the same gaps.
 
     Args:
         name: one of `OUTLIERS`.
-        x: [rows, *shape], normal rows.
+        x: [rows, *shape], normal rows; NaN where a cell is missing.
         spec: what they are.
         seed: of what is random in it.
 
     Raises:
         OptionError: there is no such name.
         IncompatibleChoices: it makes no sense of such rows, as a rotation of tables.
+        DataError: it needs complete rows.
 
     Example:
         >>> spec = Specification(Kind.LEVELS, (4, 4), num_levels=16)
@@ -59,7 +62,15 @@ def outliers(name: str, x: np.ndarray, spec: Specification, *, seed: int = 0) ->
             f"{spec.kind or 'mixed columns'}, shape {list(spec.shape)}",
             hint="these do: " + ", ".join(n for n, o in OUTLIERS.items() if o.fits(spec)),
         )
-    return outlier.make(x, spec, np.random.default_rng(seed)).astype(x.dtype)
+    missing = np.isnan(x) if x.dtype.kind == "f" else np.zeros(x.shape, dtype=bool)
+    if missing.any() and not outlier.takes_gaps:
+        able = [n for n, o in OUTLIERS.items() if o.takes_gaps and o.fits(spec)]
+        raise DataError(
+            f"expected complete rows to make outliers of the kind {name!r} of, got rows with gaps",
+            hint="these leave gaps where they are: " + ", ".join(able),
+        )
+    made = outlier.make(x, spec, np.random.default_rng(seed)).astype(x.dtype)
+    return np.where(missing, np.nan, made).astype(x.dtype) if missing.any() else made
 
 
 # ---------------------------------------------------------------------- for rows of any kind
@@ -68,7 +79,8 @@ def outliers(name: str, x: np.ndarray, spec: Specification, *, seed: int = 0) ->
 def _noise(x: np.ndarray, spec: Specification, rng: np.random.Generator) -> np.ndarray:
     if spec.num_levels is not None or spec.kind is Kind.BINARY:
         return rng.integers(0, spec.num_levels or 2, x.shape).astype(float)
-    low, high = np.nanmin(x, 0), np.nanmax(x, 0)
+    finite = np.where(np.isfinite(x), x, np.nan).astype(np.float64)
+    low, high = np.nanmin(finite, 0), np.nanmax(finite, 0)
     drawn = rng.uniform(low, high, x.shape)
     whole = np.all((x == np.round(x)) | np.isnan(x), 0)
     return np.where(whole, np.floor(low + rng.random(x.shape) * (high - low + 1)), drawn)
@@ -93,7 +105,13 @@ def _shuffled(x: np.ndarray, spec: Specification, rng: np.random.Generator) -> n
 
 
 def _independent(x: np.ndarray, spec: Specification, rng: np.random.Generator) -> np.ndarray:
-    return rng.permuted(x, axis=0)
+    if not np.isnan(x).any():
+        return rng.permuted(x, axis=0)
+    made = x.reshape(len(x), -1).copy()
+    for cells in made.T:
+        known = ~np.isnan(cells)
+        cells[known] = rng.permutation(cells[known])
+    return made.reshape(x.shape)
 
 
 # ---------------------------------------------------------------------- for images
@@ -205,13 +223,18 @@ def _has_one_range(spec: Specification) -> bool:
 
 
 OUTLIERS: Mapping[str, Outlier] = {
-    "noise": Outlier("each cell uniform on its range", _noise, _is_any),
+    "noise": Outlier("each cell uniform on its range", _noise, _is_any, takes_gaps=True),
     "constant": Outlier(
-        "all cells of a row the same, all values in turn", _constant, _has_one_range
+        "all cells of a row the same, all values in turn",
+        _constant,
+        _has_one_range,
+        takes_gaps=True,
     ),
-    "blank": Outlier("all cells the commonest value of all", _blank, _has_one_range),
+    "blank": Outlier(
+        "all cells the commonest value of all", _blank, _has_one_range, takes_gaps=True
+    ),
     "shuffled": Outlier("the cells of each row in random order", _shuffled, _is_sequence),
-    "independent": Outlier("each cell from another row", _independent, _is_any),
+    "independent": Outlier("each cell from another row", _independent, _is_any, takes_gaps=True),
     "inverted": Outlier("dark for bright", _inverted, _is_invertible),
     "contrast": Outlier("two fifths of the contrast", _contrast, _is_image),
     "blurred": Outlier("blurred by a fourteenth of the height", _blurred, _is_image),

@@ -22,8 +22,9 @@ def batch_typicality(log_prob: ArrayLike, normal: ArrayLike) -> tuple[float, flo
     other normal rows, that differ as much. It finds shifts that no row alone gives away.
 
     Args:
-        log_prob: [rows] of the batch, in nats.
-        normal: [rows] of normal rows that the model was not trained on.
+        log_prob: [rows] of the batch, in nats; minus infinity is as far as can be.
+        normal: [rows] of normal rows that the model was not trained on; infinite ones are left
+            out.
 
     Returns:
         (difference in nats, p-value).
@@ -38,6 +39,7 @@ def batch_typicality(log_prob: ArrayLike, normal: ArrayLike) -> tuple[float, flo
         (True, True)
     """
     batch, known = np.asarray(log_prob, dtype=float), np.asarray(normal, dtype=float)
+    known = known[np.isfinite(known)]
     difference = float(batch.mean() - known.mean())
     rng = np.random.default_rng(_SEED)
     # of a mean of many rows only its first two moments matter: batches of 1,000 stand for all

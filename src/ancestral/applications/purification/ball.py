@@ -42,6 +42,11 @@ class Ball:
         nearest = x.where(~self.whole, x.round())
         return nearest.maximum(self.low).minimum(self.high)
 
+    def with_noise(self) -> Ball:
+        """That of numbers x + u, u on [0, 1), whose x are in this ball of integers."""
+        high = torch.nextafter(self.high + 1, self.low)
+        return Ball(self.low, high, torch.zeros_like(self.whole), self.reach)
+
     def rows(self, selection: slice | Tensor) -> Ball:
         """Some of the rows."""
         return Ball(self.low[selection], self.high[selection], self.whole, self.reach)

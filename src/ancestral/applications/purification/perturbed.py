@@ -15,6 +15,7 @@ from ancestral.core import DataError, IncompatibleChoices, Kind, OptionError, Sp
 __all__ = ["Perturbed", "full_scale_of", "is_scaled"]
 
 _TOLERANCE = 1e-6  # of full scale: what single precision makes of x + epsilon
+_WHOLE = 1e-9  # what double precision makes of it, in columns of whole numbers
 _BYTE = 255.0
 _NEARLY_UNIT = 2.0
 
@@ -132,7 +133,9 @@ class Perturbed:
             )
         if full_scale is not None and not 0 < full_scale < np.inf:
             raise OptionError(f"expected a full scale above 0, got {full_scale:g}")
-        full = full_scale or (full_scale_of(values, spec) if scaled else 1.0)
+        full = 1.0 if full_scale is None else full_scale
+        if full_scale is None and scaled:
+            full = full_scale_of(values, spec)
         top = (spec.num_levels or 2) - 1
         whole = bool((values == np.round(values)).all())
         on_grid = scaled and spec.kind is not Kind.UNIT and whole and full >= top
@@ -151,11 +154,10 @@ class Perturbed:
             from_code = torch.where(none, nearest, from_code).clamp(0, top)
             to_code = torch.where(none, nearest, to_code).clamp(0, top)
         else:
-            from_code, to_code = (low - _TOLERANCE).ceil(), (high + _TOLERANCE).floor()
+            from_code, to_code = (low - _WHOLE).ceil(), (high + _WHOLE).floor()
         low = torch.where(whole, from_code, low * ratio)
         high = torch.where(whole, to_code, high * ratio)
-        reach = (self.epsilon * self.full_scale * ratio).expand(self.spec.shape)
-        return Ball(low.to(dtype), high.to(dtype), whole, reach.to(dtype))
+        return Ball(low.to(dtype), high.to(dtype), whole, (self.reach * ratio).to(dtype))
 
     def codes(self, dtype: torch.dtype) -> Tensor:
         """The rows as the model writes them: rounded to its levels, where it has such."""
@@ -176,13 +178,33 @@ class Perturbed:
         """
         low, high = self._interval()
         nearest = (codes.to(torch.float64) / self._ratio).maximum(low).minimum(high)
-        return nearest.round() if self.on_grid else nearest
+        if self.on_grid:
+            return nearest.round()
+        if is_scaled(self.spec):
+            return nearest
+        # a cell that the model left alone keeps digits that the model's precision has not
+        return torch.where(codes == self.codes(codes.dtype), self.values, nearest)
+
+    def distances(self, found: Tensor) -> Tensor:
+        """How far rows have moved, each cell in shares of epsilon, summed: [rows].
+
+        Args:
+            found: [rows, *shape] from `restored`.
+        """
+        reach = self.reach
+        shares = (found - self.values).abs() / reach.where(reach > 0, torch.inf)
+        return shares.flatten(1).sum(1)
 
     def rows(self, selection: slice | Tensor) -> Perturbed:
         """Some of the rows."""
         return Perturbed(
             self.values[selection], self.spec, self.epsilon, self.full_scale, self.on_grid
         )
+
+    @property
+    def reach(self) -> Tensor:
+        """[*shape], epsilon in the given units."""
+        return (self.epsilon * self.full_scale).expand(self.spec.shape)
 
     @property
     def _ratio(self) -> float:
@@ -199,7 +221,7 @@ class Perturbed:
 
     def _interval(self) -> tuple[Tensor, Tensor]:
         """Ends of what the cells may be, in the given units."""
-        spec, reach = self.spec, self.epsilon * self.full_scale
+        spec, reach = self.spec, self.reach
         floor, ceiling = _limits(spec, self.full_scale)
         inside = self.values.maximum(floor).minimum(ceiling)
         low = (self.values - reach).maximum(floor).minimum(inside)

@@ -24,7 +24,7 @@ from ancestral.models import (
     OrderEnsemble,
 )
 
-__all__ = ["Projection", "purify"]
+__all__ = ["Projection", "has_objective", "is_bold", "purify"]
 
 _STREAM = 31  # of derived seeds
 
@@ -108,6 +108,20 @@ def purify(
         "rows from codes",
         hint="autoregressive models, `gated_pixel_cnn` first among them, and `vae` can",
     )
+
+
+def has_objective(method: Projection | str) -> bool:
+    """Whether a search is for what is likelier, rather than a draw."""
+    return Projection(method) is not Projection.SAMPLED
+
+
+def is_bold(model: nn.Module, method: Projection | str) -> bool:
+    """Whether a search goes along an order of cells, and so heeds boldness."""
+    ordered = isinstance(model, AutoregressiveModel | OrderEnsemble) or (
+        isinstance(model, LatentVariableModel)
+        and isinstance(model.likelihood, AutoregressiveLikelihood)
+    )
+    return ordered and Projection(method) is not Projection.RECONSTRUCTION
 
 
 def _refuse_other(model: nn.Module, chosen: Projection, *able: Projection) -> None:

@@ -175,8 +175,8 @@ def _codes(series: pd.Series, column: Column) -> np.ndarray:
     if unknown.any():
         place = int(np.flatnonzero(unknown.to_numpy())[0])
         raise DataError(
-            f"expected a known category in column {column.name!r}, got {text.iloc[place]!r} in row "
-            f"{place}, counted from 0",
+            f"expected a known category in column {column.name!r}, got {text.iloc[place]!r} in "
+            f"row {place}, counted from 0",
             hint="known are: "
             + ", ".join(column.categories[:10])
             + "; cells that are missing are empty, NA or ?",

@@ -160,7 +160,7 @@ def test_an_output_that_cannot_be_written(cli, folder, fingerprint, vae_run, out
     ("words", "parts"),
     [
         (("sample", "--num", "0"), ("at least 1 sample",)),
-        (("encode", "--split", "exam"), ("expected a split 'exam'", "train, valid, test")),
+        (("encode", "--split", "exam"), ("'train' or 'valid' or 'test', got 'exam'",)),
         (("reconstruct", "--num", "0"), ("at least 1 row",)),
         (("interpolate", "--steps", "1"), ("at least 2 steps",)),
         (("interpolate", "--num", "5000"), ("expected 10000 rows for 5000 pairs",)),

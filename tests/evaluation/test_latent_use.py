@@ -28,6 +28,8 @@ MOVING, STILL = np.full(8, 0.5), np.zeros(8)
     [
         # an autoregressive decoder that needs no z, though means still twitch
         (MOVING, 0.03, None, True, "is 0.03 nats, so z carries next to nothing of x"),
+        (np.full(32, 0.02), 0.16, _known(0.16, 0.1, 0.15), True, "nearly complete posterior col"),
+        (MOVING, 0.2, _known(0.2, 0.15, 0.19), False, "z carries at least 0.1 nats of x"),
         # the same q for all x, far from the prior
         (MOVING, 9.0, _known(9.0, 0.01, 0.05), True, "is nearly the same for every x"),
         (STILL, 9.0, _known(9.0, 0.0, 0.02), True, "let the prior learn"),

@@ -62,10 +62,10 @@ def interpolate(
     from ancestral.core import OptionError
     from ancestral.data import as_given
 
-    if num < 1 or steps < 2:
-        raise OptionError(
-            f"expected --num of at least 1 and --steps of at least 2, got {num} and {steps}"
-        )
+    if num < 1:
+        raise OptionError(f"expected at least 1 pair of rows (--num), got {num}")
+    if steps < 2:
+        raise OptionError(f"expected at least 2 steps from end to end (--steps), got {steps}")
     opened = open_run(run, device)
     content = Content(opened.config.spec, opened.text)
     with writing(out, Strips.suffixes(content), overwrite=overwrite) as temporary:

@@ -13,6 +13,7 @@ __all__ = ["ACTIVE_VARIANCE", "LatentUse"]
 ACTIVE_VARIANCE = 0.01  # Burda et al. (2016), section 5.2
 _FEW = 0.25  # share of active units below which a model is called partly collapsed
 _NOTHING = 0.1  # nats that are as good as none
+_LITTLE, _LITTLE_PER_UNIT = 0.5, 0.02  # nats, of all units and of each, that are hardly any
 _FAR = 1.0  # nats from prior to aggregate posterior that are worth a sentence
 _MUCH = 0.1  # share of the KL that is worth the same
 
@@ -119,6 +120,11 @@ class LatentUse:
             return (
                 f"posterior collapse: KL(q(z | x) || p(z)) is {max(self.kl, 0):.2f} nats, so z "
                 f"carries next to nothing of x and the model ignores it; {_CURES}"
+            )
+        if self.kl is not None and _NOTHING <= self.kl < min(_LITTLE, _LITTLE_PER_UNIT * size):
+            return (
+                f"nearly complete posterior collapse: KL(q(z | x) || p(z)) is {self.kl:.2f} nats, "
+                f"so {size} latent units together carry no more than that of x; {_CURES}"
             )
         if known is not None and self.kl is not None and self.kl >= _NOTHING:
             if known.mutual_information_at_most < max(_NOTHING, 0.02 * self.kl):

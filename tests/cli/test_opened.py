@@ -75,4 +75,4 @@ def test_rows_that_were_trained_on_are_no_test(cli, table_run, table, tmp_path):
     assert answer.code == 0, answer.err
     assert len(np.load(tmp_path / "z.npy")) == 120
     answer = cli("interpolate", table_run, "--num", -2, "--out", tmp_path / "o.csv")
-    answer.refuses("--num of at least 1", "got -2")
+    answer.refuses("at least 1 pair of rows", "got -2")

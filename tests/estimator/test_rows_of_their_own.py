@@ -37,7 +37,7 @@ def _gaps(x):
         ("vae", REAL, {**SMALL, "latent_size": 2}, "auto"),
         ("vae", BINARY, {**SMALL, "latent_size": 2}, "metropolis"),
         ("vae", COUNTS, {**SMALL, "latent_size": 2}, "importance"),
-        ("sigmoid_belief_net", BINARY, {"epochs": 1}, "auto"),
+        ("sigmoid_belief_net", BINARY, {"epochs": 1, "layers": "8,6"}, "auto"),
         ("made", BINARY, SMALL, "auto"),
         ("eonade", BINARY, SMALL, "auto"),
         ("rnade", REAL, SMALL, "auto"),

@@ -59,6 +59,18 @@ def test_the_scale_does_not_matter(cli, run, attacked, tmp_path):
     assert np.allclose(found["unit"], found["bytes"], atol=1e-5)
 
 
+def test_black_and_white_that_cannot_move_is_said_to_be_so(cli, tmp_path):
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.random.default_rng(0).integers(0, 2, (60, 1, 4, 4)))
+    run = tmp_path / "run"
+    assert main(["fit", "made", str(rows), "--hidden-size", "8", *QUIET, "--out", str(run)]) == 0
+    for epsilon, stuck in ((0.3, True), (1, False)):
+        words = ("purify", run, rows, "--epsilon", epsilon, "--method", "sampled")
+        answer = cli(*words, "--boldness", 90, "--out", tmp_path / f"{epsilon}.npy")
+        assert answer.code == 0, answer.err
+        assert ("none of these has another value" in answer.err) is stuck, answer.err
+
+
 def test_json_and_p_values(cli, run, attacked, tmp_path):
     words = ("purify", run, attacked, "--epsilon", 0.1, "--p-below", 0.05, "--json")
     answer = cli(*words, "--out", tmp_path / "clean.npz")

@@ -78,6 +78,7 @@ def purify(
     from ancestral.cli.progress import row_bar
     from ancestral.cli.purified_table import write_moved
     from ancestral.cli.suspects import read_suspects
+    from ancestral.core import Kind
 
     opened = open_run(run, device)
     spec = opened.config.spec
@@ -113,7 +114,7 @@ def purify(
         else:
             save_arrays(temporary, _arrays(rows, found, scores))
     summary = _summary(rows, found, scores) | {"epsilon": _typed(epsilon), "method": method}
-    _tell(summary, rows.in_words)
+    _tell(summary, rows.in_words, is_rigid=spec.kind == Kind.BINARY)
     print(json_module.dumps(summary | {"out": str(out)}) if json else out)
 
 
@@ -220,14 +221,20 @@ def _summary(
     return summary
 
 
-def _tell(summary: dict[str, Any], in_words: str) -> None:
-    """What was done, on stderr."""
+def _tell(summary: dict[str, Any], in_words: str, *, is_rigid: bool) -> None:
+    """What was done, on stderr; `is_rigid` says that small steps lead to no other value."""
     print(
         f"{summary['purified']:,} of {summary['rows']:,} rows of {in_words} purified; "
         f"{summary['changed_cells']:.1%} of the cells changed, {summary['largest_change']:.3g} "
         "at most",
         file=sys.stderr,
     )
+    if summary["purified"] and not summary["largest_change"] and is_rigid:
+        print(
+            "cells of black and white data are 0 or 1, and none of these has another value within "
+            f"{summary['epsilon']}: give the rows before they were rounded, or --epsilon 1",
+            file=sys.stderr,
+        )
     if summary["kept"]:
         print(
             f"{summary['kept']:,} more were searched for something better, by log p and "

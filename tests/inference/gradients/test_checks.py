@@ -50,6 +50,7 @@ from ancestral.inference.posteriors import (
     Amortized,
     AuxiliaryVariables,
     BottomUp,
+    ExactPosterior,
     HamiltonianVariational,
     HmcRefined,
     ImportanceResampled,
@@ -362,6 +363,13 @@ def test_aggressive_training_takes_estimators_that_keep_nothing():
     for learns in (ScoreFunction(RunningMean()), Rebar()):
         with pytest.raises(IncompatibleChoices, match="learns"):
             Aggressive(Variational(Elbo(3), learns))
+
+
+def test_aggressive_training_refuses_posteriors_that_have_nothing_to_learn():
+    with pytest.raises(IncompatibleChoices, match="ExactPosterior, which has nothing") as error:
+        Aggressive(Variational(Elbo(3), Pathwise())).check(a_model(), ExactPosterior())
+    assert error.value.hint
+    Aggressive(Variational(Elbo(3), Pathwise())).check(a_model(), FreePosterior(diagonal=True))
 
 
 @pytest.mark.parametrize("bound", [Renyi(-1.0, 3), Jackknife(1, 3), Miwae(1, 3), Ciwae(0.5, 3)])

@@ -119,6 +119,12 @@ class Aggressive:
                 f"got {type(posterior).__name__}",
                 hint="use an amortised posterior, such as a diagonal Gaussian",
             )
+        if not any(parameter.requires_grad for parameter in posterior.parameters()):
+            raise IncompatibleChoices(
+                "aggressive training updates the posterior alone in most steps, got "
+                f"{type(posterior).__name__}, which has nothing to learn",
+                hint="train the objective as it is, without Aggressive",
+            )
 
     def __call__(
         self, model: nn.Module, posterior: Posterior | None, batch: Batch, step: int

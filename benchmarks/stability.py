@@ -2,7 +2,8 @@
 
 A run fails if its loss, a logged number, a weight, log p of test rows or a sample is not finite.
 "refused" are data that a recipe does not take, and says so; "unfinished" are runs that met the
-time limit first. Recipes that are solved in closed form have no learning rate and are left out.
+time limit first; "left out" are steps whose gradient was not finite. Recipes that are solved in
+closed form have no learning rate and are left out.
 
     python benchmarks/stability.py [--steps 10000] [--rates 1e-4 1e-3 1e-2] [--recipes vae ...]
         [--data digits binarized-mnist ...] [--max-minutes 10] [--threads 1]
@@ -42,6 +43,7 @@ DATA = (
 )
 CLOSED_FORM = ("ppca",)
 SCORED_ROWS = 50
+VALIDATION_ROWS = 100  # small: some posteriors are fitted anew to each row, each epoch
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def trained(
     if len(source) > rows:
         source = source.subset(slice(0, rows))
     if validation is not None:
-        validation = validation.subset(slice(0, min(len(validation), 500)))
+        validation = validation.subset(slice(0, min(len(validation), VALIDATION_ROWS)))
     started = time.perf_counter()
 
     def run(outcome: str, taken: int, failure: str = "") -> Run:
@@ -101,7 +103,8 @@ def trained(
     taken = int(estimator.history_.records[-1]["step"])
     failure = _not_finite(estimator, data)
     outcome = "FAILED" if failure else "finite" if taken >= steps else "finite, unfinished"
-    return run(outcome, taken, failure)
+    left_out = int(estimator.history_.records[-1].get("left_out_steps", 0))
+    return run(f"{outcome}, {left_out} steps left out" if left_out else outcome, taken, failure)
 
 
 def _not_finite(estimator: ancestral.DensityEstimator, data: Dataset) -> str:

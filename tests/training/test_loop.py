@@ -185,6 +185,50 @@ def test_non_finite_loss_names_step_rows_and_cause(tmp_path):
     assert all(bool(t.isfinite().all()) for t in kept.part("weights").values())
 
 
+class _LosesItsGradient(_SquaredDistance):
+    """A finite loss with an infinite slope, at some steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __call__(self, model, posterior, batch, step):
+        loss = super().__call__(model, posterior, batch, step)
+        if step in self.steps:
+            weight = next(model.parameters())
+            zero = (weight - weight.detach()).sum()
+            return Loss(loss.value + zero.abs().sqrt(), loss.terms)
+        return loss
+
+
+class _Says:
+    def __init__(self):
+        self.said = []
+
+    def __getattr__(self, name):
+        return self.said.append if name == "say" else lambda *_: None
+
+
+def test_a_gradient_that_overflows_now_and_then_is_left_out_and_said():
+    module, reporter = LossModule(_LosesItsGradient({2, 7}), _Quadratic(), None), _Says()
+    config = TrainingConfig(epochs=2, batch_size=4, clip_norm=1e6)
+    outcome = train(module, problems.source(), config, reporter=reporter)
+    said = [sentence for sentence in reporter.said if "not finite" in sentence]
+    assert len(said) == 1, reporter.said
+    assert said[0].startswith("the gradient of 2 steps was not finite, and nothing was learnt")
+    assert outcome.history.records[-1]["left_out_steps"] == 2
+    assert all(bool(p.isfinite().all()) for p in module.parameters())
+
+
+def test_a_gradient_that_stays_away_ends_the_run_and_spares_the_weights():
+    module = LossModule(_LosesItsGradient(range(5, 1000)), _Quadratic(), None)
+    config = TrainingConfig(epochs=50, batch_size=4, clip_norm=1e6)
+    with pytest.raises(NonFiniteLoss, match="the loss is finite, but its gradient") as caught:
+        train(module, problems.source(), config)
+    assert "in the last 25 steps, up to step 29 (rows " in str(caught.value)
+    assert "lower --learning-rate" in caught.value.hint
+    assert all(bool(p.isfinite().all()) for p in module.parameters())
+
+
 def test_infinite_rows_are_named_as_the_cause():
     class Rows:
         def __len__(self):
@@ -323,3 +367,28 @@ def test_the_optimizer_is_torch_s_to_the_bit(weight_decay):
         reference.step()
     assert torch.equal(ours.weight, theirs.weight)
     assert torch.equal(ours.bias, theirs.bias)
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, 1e3])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf, 1e30])
+def test_a_step_whose_gradient_is_not_finite_moves_nothing(single_precision, bad, clip_norm):
+    layer, control = nn.Linear(5, 4), nn.Linear(5, 4)
+    control.load_state_dict(layer.state_dict())
+    adam = AdamW(list(layer.parameters()), weight_decay=0.1)
+    reference = AdamW(list(control.parameters()), weight_decay=0.1)
+    generator = torch.Generator().manual_seed(0)
+    for number in range(6):
+        x = torch.randn(3, 5, generator=generator)
+        for part, optimizer in ((layer, adam), (control, reference)):
+            if number in (2, 3) and part is control:
+                continue
+            optimizer.zero_grad()
+            part(x).square().sum().backward()
+            if number in (2, 3):
+                part.bias.grad[1] = bad  # 1e30 is finite, its square is not
+            optimizer.step(0.02, clip_norm)
+        if number == 3:
+            assert (int(adam.left_out), int(adam.left_out_in_a_row)) == (2, 2)
+    assert torch.equal(layer.weight, control.weight)
+    assert torch.equal(layer.bias, control.bias)
+    assert (int(adam.left_out), int(adam.left_out_in_a_row)) == (2, 0)

@@ -34,7 +34,8 @@ class TrainingConfig:
             max_minutes if that is sooner: two runs that follow the clock are never quite equal.
         lr_warmup_steps: steps over which the learning rate grows from 0 first.
         weight_decay: decoupled (AdamW).
-        clip_norm: gradients of a larger norm are scaled down to it; None for no clipping.
+        clip_norm: gradients of a larger norm are scaled down to it, and a step whose gradient is
+            not finite is left out; None for neither.
         averaging: decay of the exponential moving average of the weights, which is what is
             validated and kept; 0 for none.
         patience: epochs without a better validation bound until training stops; None: as long

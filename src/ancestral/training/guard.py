@@ -17,6 +17,7 @@ _HUGE_WEIGHT = 1e4
 _HUGE_CELL = 1e4
 _FAST = 0.05  # a learning rate of Adam that dense networks hardly bear
 _DIVERGED = 10.0  # times the first value, by which a sane run does not fall
+_MOST_LEFT_OUT = 25  # steps in a row whose gradient is not finite
 _INTERVAL_ON_ACCELERATOR = 25  # reading a loss there waits for the whole queue of kernels
 
 
@@ -32,6 +33,7 @@ class FiniteGuard:
         self._config = config
         self._interval = 1 if device.type == "cpu" else _INTERVAL_ON_ACCELERATOR
         self._first_target: Tensor | None = None
+        self._told_left_out = 0
         self._first_bad = torch.full((), -1, dtype=torch.int64, device=device)
 
     def watch(self, loss: Tensor, step: int) -> bool:
@@ -57,6 +59,36 @@ class FiniteGuard:
         return NonFiniteLoss(
             f"the loss is not finite at step {step}{rows}: {cause}",
             hint=f"the last good checkpoint is kept; {hint}",
+        )
+
+    def is_stuck(self, left_out_in_a_row: Tensor, step: int) -> bool:
+        """Whether so many gradients were not finite that none will be."""
+        return step % self._interval == 0 and int(left_out_in_a_row) >= _MOST_LEFT_OUT
+
+    def stuck_error(self, module: nn.Module, batch: Batch, step: int) -> NonFiniteLoss:
+        """What happened, and the likely cause."""
+        rows = "" if batch.index is None else _some(batch.index.tolist())
+        size, where = _largest_weight(module)
+        grown = f"; the weights {where} have grown to {size:.3g}" if size > _HUGE_WEIGHT else ""
+        largest = float(batch.x.abs().max())
+        cell = f"; {_largest_cell(batch)}" if largest > _HUGE_CELL else ""
+        return NonFiniteLoss(
+            f"the loss is finite, but its gradient was not in the last {_MOST_LEFT_OUT} steps, up "
+            f"to step {step}{rows}{grown}{cell}",
+            hint="the last good checkpoint is kept; lower --learning-rate "
+            f"({self._config.learning_rate:g}), or divide columns of large numbers by a constant",
+        )
+
+    def left_out(self, count: Tensor) -> str:
+        """A sentence if the gradients of further steps were not finite, "" if they were."""
+        new = int(count) - self._told_left_out
+        if not new:
+            return ""
+        self._told_left_out += new
+        steps = "1 step" if new == 1 else f"{new:,} steps"
+        return (
+            f"the gradient of {steps} was not finite, and nothing was learnt there; if this goes "
+            f"on, lower --learning-rate ({self._config.learning_rate:g})"
         )
 
     def began(self, loss: Loss, target: str) -> None:

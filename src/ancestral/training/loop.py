@@ -142,12 +142,12 @@ def train(
                         raise guard.error(module, batch, loss, guard.first_bad_step(state.step))
                     state.optimizer.zero_grad()
                     loss.value.backward()
-                    if config.clip_norm is not None:
-                        nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
                     state.learning_rate = learning_rate(
                         config, state.step, num_steps, state.seconds
                     )
-                    state.optimizer.step(state.learning_rate)
+                    state.optimizer.step(state.learning_rate, config.clip_norm)
+                    if guard.is_stuck(state.optimizer.left_out_in_a_row, state.step):
+                        raise guard.stuck_error(module, batch, state.step)
                     state.took_step(loss.terms, len(batch))
                     now = time.monotonic()
                     state.seconds = before + now - started
@@ -168,6 +168,8 @@ def train(
                 sentence = "" if mean is None else guard.divergence(mean, target)
                 if sentence and not warned:
                     warned = True
+                    reporter.say(sentence)
+                if sentence := guard.left_out(state.optimizer.left_out):
                     reporter.say(sentence)
                 if folder is not None and (stopped or time.monotonic() - saved > 1.0):
                     saved = time.monotonic()

@@ -120,6 +120,8 @@ class TrainingState:
         record |= {f"valid/{name}": value for name, value in valid.items()}
         if valid:
             record["best"] = self.best
+        if left_out := int(self.optimizer.left_out):
+            record["left_out_steps"] = left_out
         self.history.records.append(record)
         if whole:
             self._sums, self._rows = None, 0

@@ -14,7 +14,7 @@ from ancestral.distributions import DiagonalNormal
 from ancestral.inference.bounds import Elbo, ImportanceWeighted
 from ancestral.inference.evidence import summarized
 from ancestral.inference.gradients import KlPenalty, Pathwise, PathwiseClosedFormKl
-from ancestral.inference.mcmc import L2hmcKernel
+from ancestral.inference.mcmc import L2hmcKernel, tamed
 from ancestral.inference.posteriors import (
     Amortized,
     AuxiliaryVariables,
@@ -410,6 +410,29 @@ def test_kernels_learn_from_stiff_posteriors_without_a_nan(single_precision):
         found.loss.backward()
         for parameter_name, parameter in posterior.named_parameters():
             assert bool(parameter.grad.isfinite().all()), (sharpness, parameter_name)
+
+
+def test_gradients_do_not_explode_along_a_trajectory(monkeypatch):
+    """120 leapfrog steps, far too long for posteriors 100 times as narrow as q: chaos."""
+
+    def largest(tame):
+        torch.manual_seed(0)
+        monkeypatch.setattr("ancestral.inference.posteriors.hamiltonian.tamed", tame)
+        model = a_model()
+        with torch.no_grad():
+            model.likelihood.network.log_noise_scale.sub_(math.log(100.0))
+        encoder = Amortized(InputFeatures(SPEC), DiagonalGaussian(nn.Linear(4, 4)))
+        q = HamiltonianVariational(encoder, an_inverse(), 2, num_steps=120, step_size=0.9)
+        batch = Batch(model.sample(64))
+        found = Pathwise().surrogate(Elbo(), model, q, batch, KlPenalty())
+        found.loss.backward()
+        return max(float(p.grad.abs().max()) for p in q.parameters()), float(found.loss.detach())
+
+    wild, loss = largest(lambda state: state)
+    calm, same_loss = largest(tamed)
+    assert wild > 1e20
+    assert calm < 1e12
+    assert same_loss == pytest.approx(loss)
 
 
 # ---------------------------------------------------------------- semi-amortised

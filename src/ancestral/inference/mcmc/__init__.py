@@ -5,6 +5,7 @@ from ancestral.inference.mcmc.hmc import Transition, hmc, langevin
 from ancestral.inference.mcmc.l2hmc import L2hmcKernel, jump_loss
 from ancestral.inference.mcmc.leapfrog import Phase, leapfrog, position_leapfrog
 from ancestral.inference.mcmc.step_size import StepSizeRule
+from ancestral.inference.mcmc.tamed import tamed
 from ancestral.inference.mcmc.target import Evaluate, LogDensity, Point, evaluated, force
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "langevin",
     "leapfrog",
     "position_leapfrog",
+    "tamed",
 ]

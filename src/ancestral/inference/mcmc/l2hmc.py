@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from ancestral.inference.mcmc.hmc import Transition, accept
+from ancestral.inference.mcmc.tamed import tamed
 from ancestral.inference.mcmc.target import LogDensity, Point, force
 
 __all__ = ["L2hmcKernel", "jump_loss"]
@@ -21,7 +21,6 @@ _LEAST_JUMP = 1e-4  # in squared units: rejected proposals cost 10,000 and not i
 _FARTHEST_JUMP = 1e3  # in units: a proposal beyond it has diverged
 _LARGEST_KICK = 100.0  # of a momentum N(0, I) by the force, in half a step
 _LARGEST_EXPONENT = 2.0  # of the change of a scale in one update
-_LARGEST_SLOPE = 1e3  # of the loss in a chain's state, on the way back through a trajectory
 
 
 class Move(NamedTuple):
@@ -95,7 +94,7 @@ class L2hmcKernel(nn.Module):
             move = self._push(move, step)
             move = self._drift(move, step, mask)
             move = self._drift(move, step, 1 - mask)
-            move = _tamed(move)
+            move = move._replace(z=tamed(move.z), momentum=tamed(move.momentum))
             move = self._push(move._replace(gradient=gradient(move.z)), step)
         return move
 
@@ -110,7 +109,7 @@ class L2hmcKernel(nn.Module):
             move = self._pull(move, step)
             move = self._return(move, step, 1 - mask)
             move = self._return(move, step, mask)
-            move = _tamed(move)
+            move = move._replace(z=tamed(move.z), momentum=tamed(move.momentum))
             move = self._pull(move._replace(gradient=gradient(move.z)), step)
         return move
 
@@ -234,29 +233,6 @@ class _Changes(nn.Module):
         limits = self.limits.clamp(-_MAX_LOG_LIMIT, _MAX_LOG_LIMIT).exp()
         limits = (size * limits).clamp_max(_LARGEST_EXPONENT)
         return limits[0] * scale.tanh(), limits[1] * rate.tanh(), shift
-
-
-class _Tamed(torch.autograd.Function):
-    """The identity, behind which gradients of chains [..., L] are finite and not too large."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        del ctx
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:  # pyright: ignore
-        del ctx
-        finite = gradient.isfinite().all(-1, keepdim=True)
-        gradient = torch.where(finite, gradient, 0.0)
-        largest = gradient.abs().amax(-1, keepdim=True)
-        return gradient / (largest / _LARGEST_SLOPE).clamp_min(1.0)
-
-
-def _tamed(move: Move) -> Move:
-    z: Tensor = _Tamed.apply(move.z)  # pyright: ignore
-    momentum: Tensor = _Tamed.apply(move.momentum)  # pyright: ignore
-    return move._replace(z=z, momentum=momentum)
 
 
 def jump_loss(start: Tensor, move: Move, acceptance: Tensor, scale: Tensor | float) -> Tensor:

@@ -19,7 +19,7 @@ from ancestral.core import (
 from ancestral.core.freezing import evaluation_mode
 from ancestral.core.noise import normal_noise
 from ancestral.distributions import DiagonalNormal
-from ancestral.inference.mcmc import Phase, force, position_leapfrog
+from ancestral.inference.mcmc import Phase, force, position_leapfrog, tamed
 from ancestral.inference.posteriors.posterior import ParametricPosterior, Posterior
 from ancestral.models import LatentVariableModel
 
@@ -45,7 +45,8 @@ class HamiltonianVariational(Posterior):
     Step sizes are learnt for each step and coordinate, in units of q's scale s(x) (cut at that
     of the prior): in other words a diagonal mass matrix 1 / (eps s)^2 that depends on x. A force
     beyond 100 of these units is shortened: volume is kept by any force that is a function of z.
-    Forces are those of the model without dropout.
+    Forces are those of the model without dropout. On the way back through the steps gradients are
+    kept from exploding (`mcmc.tamed`).
 
     Args:
         initial: q(z | x) with a mean and standard deviations.
@@ -138,7 +139,7 @@ class HamiltonianVariational(Posterior):
         factors = _momentum_factors(self.tempering, self.num_steps)
         for size, factor in zip(self.step_sizes, factors, strict=True):
             w, momentum = position_leapfrog(shortened, Phase(w, momentum), (size,))
-            momentum = momentum * factor
+            w, momentum = tamed(w), tamed(momentum * factor)
         return Phase(w * unit, momentum)
 
     def log_prob(self, model: LatentVariableModel, batch: Batch, z: Tensor) -> Tensor:

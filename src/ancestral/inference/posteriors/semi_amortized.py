@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ancestral.core import Batch, IncompatibleChoices, OptionError
 from ancestral.core.freezing import evaluation_mode
 from ancestral.distributions import DiagonalNormal, kl_terms
+from ancestral.inference.mcmc import tamed
 from ancestral.inference.posteriors.posterior import ParametricPosterior
 from ancestral.models import LatentVariableModel
 
@@ -60,7 +61,8 @@ class SemiAmortized(ParametricPosterior):
     The ELBO L of the steps uses noise that is drawn once and for all, in antithetic pairs: so q
     is a function of x, whose density, mean and divergences are exact, and every bound is honest.
     Step sizes a_k are learnt (where the steps are differentiated). Changes in one step are
-    smoothly cut at one s, and at 1 in log s.
+    smoothly cut at one s, and at 1 in log s; on the way back through the steps gradients are
+    kept from exploding (`mcmc.tamed`).
 
     Args:
         encoder: gives m_0 and s_0: any posterior with a mean and standard deviations.
@@ -120,6 +122,7 @@ class SemiAmortized(ParametricPosterior):
                 loc, log_scale = self._step(
                     model, batch, (loc, log_scale), noise, logit.sigmoid(), create_graph=through
                 )
+                loc, log_scale = tamed(loc), tamed(log_scale)
         if not through:
             loc, log_scale = loc.detach(), log_scale.detach()
             if learning:  # the ends' values, with the gradient of the starts

@@ -332,16 +332,6 @@ def test_models_without_log_p_are_refused(cli, autoencoder_run):
     cli("detect", autoencoder_run).refuses("expected a model with a log p(x)", "hint: `vae`")
 
 
-def test_the_report_shows_the_oddest_rows(cli, vae_run, tmp_path):
-    import shutil
-
-    run = tmp_path / "run"
-    shutil.copytree(vae_run, run)
-    assert cli("report", run).code == 0
-    assert (run / "pictures" / "oddest.png").read_bytes()[:8] == PNG
-    assert "What the model finds odd" in (run / "report.html").read_text()
-
-
 def test_the_report_lists_the_oddest_rows_of_a_table(cli, weights):
     from ancestral.cli.opened import open_run
     from ancestral.cli.reported_oddities import oddest_table, oddities

@@ -40,7 +40,10 @@ def test_fit_reports(cli, tiny, tmp_path):
     assert re.search(r"log p\(x\) +-\d+\.\d\d ± \d\.\d\d nats", answer.out)
     assert answer.out.splitlines()[0] == str(tmp_path / "run")
     assert answer.out.splitlines()[-1] == str(tmp_path / "run" / "report.html")
-    assert (tmp_path / "run" / "report.html").read_text().startswith("<!DOCTYPE html>")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "What the model finds odd" in page
+    assert (tmp_path / "run" / "pictures" / "oddest.png").exists()
     assert all(is_png(p) for p in (tmp_path / "run" / "pictures").iterdir())
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["training"]["epochs"] == 1

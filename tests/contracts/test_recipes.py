@@ -86,7 +86,7 @@ SOURCES = {
     "table": _table,
     "binary": lambda: _image(Kind.BINARY, (6, 5)),
     "levels": lambda: _image(Kind.LEVELS, (6, 5), 256),
-    "colour": lambda: _image(Kind.LEVELS, (4, 8, 3), 256),
+    "colour": lambda: _image(Kind.LEVELS, (4, 6, 3), 256),
     "reals": lambda: _reals(False),
     "gaps": lambda: _reals(True),
     "counts": _counts,

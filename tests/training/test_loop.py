@@ -219,6 +219,16 @@ def test_a_gradient_that_overflows_now_and_then_is_left_out_and_said():
     assert all(bool(p.isfinite().all()) for p in module.parameters())
 
 
+def test_steps_that_were_left_out_are_counted_on_after_a_resume(tmp_path):
+    reporter = _Says()
+    for epochs in (1, 2):
+        module = LossModule(_LosesItsGradient({2}), _Quadratic(), None)
+        config = TrainingConfig(epochs=epochs, batch_size=4, clip_norm=1e6)
+        outcome = train(module, problems.source(), config, folder=tmp_path, reporter=reporter)
+    assert [r["left_out_steps"] for r in outcome.history.records] == [1, 1]
+    assert sum("not finite" in sentence for sentence in reporter.said) == 1
+
+
 def test_a_gradient_that_stays_away_ends_the_run_and_spares_the_weights():
     module = LossModule(_LosesItsGradient(range(5, 1000)), _Quadratic(), None)
     config = TrainingConfig(epochs=50, batch_size=4, clip_norm=1e6)

@@ -122,6 +122,7 @@ def train(
         reporter.say(sentence)
     loss_of: Callable[[Batch, int], Loss] = compiled(module) if config.compile else module
     guard = FiniteGuard(config, device)
+    guard.left_out(state.optimizer.left_out)  # those before a checkpoint were told
     reported = saved = started = time.monotonic()
     before = state.seconds
     stopped = state.stopped

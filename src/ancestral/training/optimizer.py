@@ -44,6 +44,11 @@ class AdamW:
         self.left_out = torch.zeros((), dtype=torch.float32, device=device)
         self.left_out_in_a_row = torch.zeros_like(self.left_out)
 
+    @property
+    def counts_left_out(self) -> tuple[Tensor, Tensor]:
+        """`left_out` and `left_out_in_a_row`, for a checkpoint."""
+        return self.left_out, self.left_out_in_a_row
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters:
@@ -85,7 +90,7 @@ class AdamW:
         norm = nn.utils.clip_grad_norm_(moved, clip_norm)
         bad = (~norm.isfinite()).to(self.left_out.dtype)
         self.left_out += bad
-        self.left_out_in_a_row = (self.left_out_in_a_row + 1) * bad
+        self.left_out_in_a_row.add_(1).mul_(bad)
         return bad
 
     def state(self) -> dict[str, Tensor]:

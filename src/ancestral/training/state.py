@@ -151,6 +151,7 @@ class TrainingState:
             "best_epoch": self.best_epoch,
             "names": self._names,
             "rows": self._rows,
+            "left_out": [int(n) for n in self.optimizer.counts_left_out],
             "config": self.config.to_dict(),
             "history": self.history.records,
         }
@@ -174,6 +175,8 @@ class TrainingState:
         self.best = -math.inf if numbers["best"] is None else numbers["best"]
         self.best_epoch = numbers["best_epoch"]
         self._names, self._rows = numbers["names"], numbers["rows"]
+        for count, saved in zip(self.optimizer.counts_left_out, numbers["left_out"], strict=True):
+            count.fill_(saved)
         self.history = History(numbers["history"])
         same_limits = all(
             numbers["config"][name] == self.config.to_dict()[name]
